@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -27,9 +29,18 @@ from text_encoders import save_encoder
 pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
-FLAT = {"kind": "unet", "width": 8, "multipliers": (1,), "attention": (), "blocks": 1, "cond_width": 8}
-UNET = {**FLAT, "multipliers": (1, 2), "attention": (2,)}
-PLAIN_DIT = {"kind": "plain-dit", "depth": 2, "width": 32, "heads": 2, "cond_width": 32}
+UNET = {"kind": "unet", "width": 8, "multipliers": (1, 2), "attention": (2,), "blocks": 1, "cond_width": 8}
+PLAIN_DIT = {"kind": "plain-dit", "depth": 1, "width": 32, "heads": 2}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_registry() -> Iterator[None]:
+    """The exporter collects the operators of ONNX once, not for each network."""
+    from torch.onnx._internal.exporter._registration import ONNXRegistry
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +64,7 @@ def test_a_class_run_in_latents(tmp_path, example):
     torch.manual_seed(0)
     codec = stored(tmp_path / "ae", "RGBA")
     guided = {"steps": 4, "guidance": 1.5, "guidance_interval": (0, 2), "negative": "b"}
-    run = random_run(tmp_path / "run", FLAT, mode="RGBA", classes=("a", "b"), codec=codec, sampling=guided, dropout=0.1)
+    run = random_run(tmp_path / "run", UNET, mode="RGBA", classes=("a", "b"), codec=codec, sampling=guided, dropout=0.1)
     lines = export_onnx(run, tmp_path / "out")
     assert [line.split(":")[0] for line in lines] == ["denoiser.onnx", "decoder.onnx", "encoder.onnx", "sampler.json"]
     for label in (None, 0):
@@ -69,23 +80,13 @@ def test_a_class_run_in_latents(tmp_path, example):
         export_onnx(run, tmp_path / "out")
 
 
-def test_a_run_without_conditions(tmp_path, example):
-    run = random_run(tmp_path / "run", {**UNET, "cond_width": None}, mode="L")
+def test_a_run_of_other_settings_without_conditions_and_what_is_refused(tmp_path, example, monkeypatch):
+    diffusion = {"schedule": "edm", "prediction": "edm", "variance": "learned"}
+    run = random_run(tmp_path / "run", PLAIN_DIT, diffusion=diffusion, sampling={"grid": "karras"})
     export_onnx(run, tmp_path / "out")
     expected = own(run, {}, 2).clamp(-1, 1).movedim(1, -1)
-    np.testing.assert_allclose(example.sample(tmp_path / "out", 2, 5), expected, atol=1e-3)
-
-
-def test_a_run_of_other_settings_and_what_is_refused(tmp_path, example, monkeypatch):
-    diffusion = {"schedule": "edm", "prediction": "edm", "variance": "learned"}
-    run = random_run(tmp_path / "run", PLAIN_DIT, classes=("a", "b"), diffusion=diffusion, sampling={"grid": "karras"})
-    export_onnx(run, tmp_path / "out")
-    with pytest.raises(SystemExit, match="label"):  # which was never left out in training
-        example.sample(tmp_path / "out", 1)
-    found = example.sample(tmp_path / "out", 2, 5, label=1)
-    expected = own(run, {}, 2, label=1).clamp(-1, 1).movedim(1, -1)
     assert expected.std() > 0.1
-    np.testing.assert_allclose(found, expected, atol=1e-3)
+    np.testing.assert_allclose(example.sample(tmp_path / "out", 2, 5), expected, atol=1e-3)
     monkeypatch.setattr(export, "TOLERANCE", 0.0)
     with refuses("incompatible", "denoiser.onnx", "differ"):
         export.compared(denoiser(run), tmp_path / "out/denoiser.onnx")
@@ -110,18 +111,21 @@ def test_every_network_takes_any_number_of_images(kind):
 
 @pytest.mark.parametrize("kind", ["words", "pretrained"])
 def test_text_runs(tmp_path, example, kind):
+    """With guidance; or with labels too, neither of which was left out in training."""
     if kind == "words":
+        run_of, drawn, given = {"dropout": 0.1}, {"guidance": 2.0}, {}
         text = WordsConfig(vocabulary="red blue cat", characters="abc", length=8)
     else:
+        run_of, drawn, given = {"classes": ("a", "b")}, {}, {"label": 1}
         found = open_encoder(str(save_encoder(tmp_path / "clip", "clip")))
         text = PretrainedConfig(source=str(tmp_path / "clip"), weights=found.hash, width=found.width, length=8)
     network = {"kind": "dit", "depth": 1, "width": 32, "heads": 2, "cond_width": 32}
-    run = random_run(tmp_path / "run", network, mode="L", text=text, dropout=0.1)
+    run = random_run(tmp_path / "run", network, mode="L", text=text, **run_of)
     export_onnx(run, tmp_path / "out")
     prompt = "a red cat"
     caption = run.text([prompt])[0]
-    found = example.sample(tmp_path / "out", 2, 5, 2.0, caption=caption)
-    expected = own(run, {"guidance": 2.0}, 2, prompt=prompt).clamp(-1, 1).movedim(1, -1)
+    found = example.sample(tmp_path / "out", 2, 5, **drawn, caption=caption, **given)
+    expected = own(run, drawn, 2, prompt=prompt, **given).clamp(-1, 1).movedim(1, -1)
     np.testing.assert_allclose(found, expected, atol=1e-3)
     settings = json.loads((tmp_path / "out/sampler.json").read_text())
     if kind == "words":  # as documented
@@ -130,6 +134,8 @@ def test_text_runs(tmp_path, example, kind):
         spelled = [2, 3 + known["characters"].index("a")]
         assert caption[:, 0].tolist() == [*spelled, *numbers, 0, 0, 0, 0]
     else:
+        with pytest.raises(SystemExit, match="label and a caption"):
+            example.sample(tmp_path / "out", 1)
         tokenizer = pytest.importorskip("transformers").AutoTokenizer.from_pretrained(tmp_path / "out/tokenizer")
         tokens = tokenizer([prompt], padding="max_length", max_length=8, truncation=True, return_tensors="np")
         session = onnxruntime.InferenceSession(tmp_path / "out/text.onnx")

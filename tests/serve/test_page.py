@@ -223,6 +223,7 @@ def test_trains(studio: Studio) -> None:
     page = studio.go("runs")
     page.fill("[name=name]", "mine")
     page.fill("[name=budget]", "500k")
+    page.fill("[name=size]", "4")
     page.click(".training-form .primary")
     page.wait_for_selector(".training img")
     shown = studio.json("trainings/mine")
