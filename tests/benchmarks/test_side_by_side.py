@@ -35,7 +35,7 @@ def test_a_process_of_its_own_takes_its_turn(rooms):
 def test_a_contender_that_cannot_begin_says_why(rooms):
     *_, subject, contender = rooms
     with (
-        pytest.raises(RuntimeError, match="No module named 'side_by_side.nothing'"),
+        pytest.raises(RuntimeError, match=r"No module named 'side_by_side\.nothing'"),
         contender.start({"x": contender.Contender("nothing.training", subject)}, threads=1),
     ):
         pass

@@ -132,7 +132,10 @@ def test_what_cannot_be_staged(cli: Cli, digits_run: Path, tmp_path: Path) -> No
 
 def test_a_student_is_scored_in_its_own_steps(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
     out = tmp_path / "fast"
-    flags = ("--steps", "2", "--images", "64", "--batch", "32", "--precision", "fp32", "--during-training")
+    flags = (
+        *("--steps", "2", "--teacher-steps", "3", "--images", "64", "--batch", "32"),
+        *("--precision", "fp32", "--during-training"),
+    )
     assert cli("distill", digits_run, "--out", out, *flags) == 0
     config, best = RunConfig.read(out / "config.json"), RunFolder(out).best()
     assert config.scoring is not None

@@ -164,7 +164,7 @@ def test_samples_to_measure_have_captions_of_the_reference(cli: Cli, run: Path) 
 
 
 def test_a_student_reads_prompts(cli: Cli, run: Path, tmp_path: Path) -> None:
-    flags = ("--images", "64", "--batch", "16", "--precision", "fp32", "--guidance", "2")
+    flags = ("--images", "64", "--batch", "16", "--precision", "fp32", "--guidance", "2", "--teacher-steps", "3")
     assert cli("distill", run, "--steps", "2", "--out", tmp_path / "student", *flags) == 0
     pipe = ddpm.load(tmp_path / "student")
     red, blue = pipe.sample(2, prompt=["a red bar", "a blue bar"], indices=[0, 0], output="numpy")
