@@ -66,6 +66,20 @@ class Mixture:
         each = self.means + level.alpha * self.stds**2 / var * off
         return Denoised((share * each).sum(-1))
 
+    def below(self, x: torch.Tensor, level: Level) -> torch.Tensor:
+        """The probability of less than x at a level."""
+        std = (level.alpha**2 * self.stds**2 + level.sigma**2).sqrt()
+        return (self.weights * torch.special.ndtr((x[..., None] - level.alpha * self.means) / std)).sum(-1)
+
+    def flow(self, x: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
+        """Where the probability flow takes x, exactly: on the line, the probability below it stays. By bisection."""
+        wanted, low, high = self.below(x, now), torch.full_like(x, -20), torch.full_like(x, 20)
+        for _ in range(60):
+            middle = (low + high) / 2
+            less = self.below(middle, next) < wanted
+            low, high = torch.where(less, middle, low), torch.where(less, high, middle)
+        return (low + high) / 2
+
 
 def told(net, parameterisation: Parameterisation) -> Denoiser:
     """A network's denoiser. In ``net.level`` it finds the level, meeting x, as t in float32 says it to few digits."""

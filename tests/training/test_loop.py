@@ -3,6 +3,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import count, cycle
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from safetensors.torch import load_file
 from ddpm.codec import PixelCodec
 from ddpm.core.stream import RowStreams
 from ddpm.objectives.denoising import Denoising
-from ddpm.system import threads
 from ddpm.system.interrupt import Interrupt
 from ddpm.system.threads import Threads
 from ddpm.training import checkpoint as checkpoints
@@ -348,7 +348,7 @@ def test_choosing_the_number_of_threads_leaves_no_trace(
     choices = Threads([2, 1], applied.append)
     monkeypatch.setattr(loop, "threads", lambda: choices)
     monkeypatch.setattr(measure, "threads", lambda: choices)
-    monkeypatch.setattr(threads, "TRIAL", 0.01)
+    monkeypatch.setattr(loop, "pace", partial(measure.pace, trial=0.01))
     job = make_job()
     first = run(job, stop_at=5)
     assert kinds(first)[:2] == [("start", 0), ("threads", 0)]
