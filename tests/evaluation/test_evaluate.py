@@ -36,7 +36,7 @@ class Evaluated(NamedTuple):
 
 
 def of_run(path: Path, **changes: Any) -> Evaluated:
-    own, further = split({"sampling": {"steps": 2}} | changes)
+    own, further = split({"sampling": {"steps": 2}, "features": "thumbnail"} | changes)
     found = evaluate_run(path, replace(FEW, **own), silent, **further)
     assert found is not None
     return Evaluated(*found)
@@ -49,9 +49,17 @@ def split(changes: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def of_folder(source: Path, data: Path | None, **changes: Any) -> Score:
-    own, further = split(changes)
+    own, further = split({"features": "thumbnail"} | changes)
     options = replace(FEW, data=None if data is None else str(data), **own)
     return evaluate_folder(str(source), options, silent, **further)[0]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _thumbnails() -> Iterator[None]:
+    """Features that cost next to nothing, for all that does not depend on which they are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(build.FEATURES, "thumbnail", lambda weights, device: Thumbnail())
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -90,12 +98,6 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     return numbers
 
 
-@pytest.fixture
-def thumbnails(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Features of another name, that need no download."""
-    monkeypatch.setitem(build.FEATURES, "thumbnail", lambda weights, device: Thumbnail())
-
-
 def digits(to: Path, each: int = 4, of: Sequence[int] = range(10), **more: Any) -> str:
     """Every fourth of the digits, or only those of some classes, as an .npz; its path."""
     images, labels = (array[::each] for array in load_digits(return_X_y=True))
@@ -128,7 +130,7 @@ def test_what_it_says_of_itself(evaluated: tuple[Path, Evaluated]) -> None:
     score = found.score
     assert (score.measure.n, score.measure.size, score.measure.mode) == (100, (8, 8), "L")
     assert (score.measure.reference.source, score.measure.reference.images) == ("digits", 1797)
-    assert (score.measure.features.name, score.measure.features.dim) == ("embedded", 416)
+    assert (score.measure.features.name, score.measure.features.dim) == ("thumbnail", Thumbnail().dim)
     assert (score.samples.source, score.samples.weights) == (str(run), load(run, "cpu").weights)
     assert (score.samples.seed, score.samples.labels) == (0, "reference")
     assert score.samples.sampling is not None
@@ -200,14 +202,12 @@ def test_the_batch_changes_nothing(batch: int, evaluated: tuple[Path, Evaluated]
     assert found.score.frechet == evaluated[1].score.frechet
 
 
-def test_more_samples_and_other_features_draw_only_what_is_missing(
-    run: Path, drawn: list[int], thumbnails: None
-) -> None:
-    more = of_run(run, n=130, features="thumbnail")
+def test_more_samples_and_other_features_draw_only_what_is_missing(run: Path, drawn: list[int]) -> None:
+    more = of_run(run, n=130, features="embedded")
     assert drawn == [2]
-    assert (more.score.measure.n, more.score.measure.features.name) == (130, "thumbnail")
+    assert (more.score.measure.n, more.score.measure.features.name) == (130, "embedded")
     drawn.clear()
-    fewer = of_run(run, n=64, features="thumbnail")
+    fewer = of_run(run, n=64, features="embedded")
     assert drawn == []
     assert fewer.score.measure.n == 64
     assert len(list((run / "evaluations").glob("*/score.json"))) == 3
@@ -363,7 +363,7 @@ def test_training_images_that_cannot_be_had(change: dict[str, Any], said: str, r
         ({"batch": 0}, r"batch must be between 1 and 64, .*, not 0"),
         ({"batch": 65}, r"batch must be between 1 and 64, .*, not 65"),
         ({"features": "embeded"}, r"unknown features 'embeded' \(did you mean 'embedded'\?\)"),
-        ({"weights": "x.pth"}, r"--features embedded .*drop --weights"),
+        ({"features": "embedded", "weights": "x.pth"}, r"--features embedded .*drop --weights"),
         ({"sampling": {"steps": 1001}}, r"steps must be between 1 and 1000"),
         ({"sampling": {"steps": 0}}, r"steps must be at least 1"),
         ({"sampling": {"solver": "dim"}}, r"solver 'dim' is unknown .* sde"),
@@ -408,7 +408,7 @@ def test_a_score_that_cannot_be_written(run: Path, monkeypatch: pytest.MonkeyPat
     [
         ({"seed": 1}, set(), {"hash", "seed"}),
         ({"n": 101}, {"n"}, {"hash"}),
-        ({"features": "thumbnail"}, {"features"}, set()),
+        ({"features": "embedded"}, {"features"}, set()),
         ({"sampling": {"steps": 3}}, set(), {"hash", "sampling"}),
         ({"sampling": {"steps": 2, "solver": "ancestral"}}, set(), {"hash", "sampling"}),
         ({"data": "again"}, {"reference"}, set()),
@@ -424,7 +424,6 @@ def test_what_changes_a_score_is_in_it(
     evaluated: tuple[Path, Evaluated],
     run: Path,
     tmp_path: Path,
-    thumbnails: None,
 ) -> None:
     data = {
         "again": lambda: digits(tmp_path / "again.npz", each=1),
@@ -468,7 +467,7 @@ def files(to: Path, images: np.ndarray, name: str = "{i:03d}.png") -> Path:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_equal_images(channels: int, tmp_path: Path) -> None:
     a, b = (pictures(tmp_path / name, channels=channels) for name in ("a.npz", "b.npz"))
-    found = of_folder(a, b)
+    found = of_folder(a, b, features="embedded")
     assert found.frechet.value < 1e-9
     assert found.copy_rate == 1
     assert found.precision.value == found.recall.value == found.coverage.value == 1
@@ -548,7 +547,8 @@ def test_samples_in_folders_of_classes(tmp_path: Path) -> None:
     real = (rng.integers(0, 80, (60, 8, 8, 3)) + level[:, None, None, None]).astype(np.uint8)
     made = (rng.integers(0, 80, (60, 8, 8, 3)) + level[:, None, None, None]).astype(np.uint8)
     made[:12] = made[:12][::-1]
-    found = of_folder(files(tmp_path / "made", made, "{c}/{i}.png"), files(tmp_path / "real", real, "{c}/{i}.png"))
+    known = files(tmp_path / "real", real, "{c}/{i}.png")
+    found = of_folder(files(tmp_path / "made", made, "{c}/{i}.png"), known, features="embedded")
     assert found.accuracy is not None
     assert found.accuracy.real == 1
     assert found.accuracy.value == pytest.approx(0.8)
@@ -590,7 +590,11 @@ def test_images_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_from_python(run: Path, evaluated: tuple[Path, Evaluated], tmp_path: Path) -> None:
-    found = evaluate(run, n=100, sampling={"steps": 2}, device="cpu")
-    assert found.frechet == evaluated[1].score.frechet
+    how = {"n": 100, "sampling": {"steps": 2}, "device": "cpu"}
+    assert evaluate(run, **how, features="thumbnail").frechet == evaluated[1].score.frechet
+    found = evaluate(run, **how)
+    assert (found.measure.features.name, found.measure.features.dim) == ("embedded", 416)
+    assert found.accuracy is not None
+    assert found.accuracy.real > 0.9
     a = pictures(tmp_path / "a.npz")
     assert evaluate(str(a), str(a), device="cpu").copy_rate == 1

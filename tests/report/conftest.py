@@ -13,9 +13,17 @@ from ddpm.images.sheets import sheet
 from ddpm.records.likelihood import BitsRecord
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import Score
+from ddpm.report import page as pages
 
 Evaluate = Callable[..., Path]
 Bits = Callable[[str, BitsRecord], Path]
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages with empty charts, for tests of their words: drawing takes most of a page's time."""
+    monkeypatch.setattr(pages, "figure", lambda *panels, height=None: None)
+    monkeypatch.setattr(pages, "inline", lambda fig, title: "<svg></svg>")
 
 
 @pytest.fixture

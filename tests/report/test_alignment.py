@@ -92,6 +92,7 @@ def test_a_run_with_captions_says_how_well_it_follows_them(text_run: Path) -> No
     assert "for other weights" in seen.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_parts_that_are_missing_are_left_out(text_run: Path) -> None:
     add(text_run, record("w"))
     record("w", retrieval=None, clip=None, labels=False, held_out=False).write(RunFolder(text_run).alignment_file)
@@ -102,11 +103,13 @@ def test_parts_that_are_missing_are_left_out(text_run: Path) -> None:
         assert gone not in seen.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_damaged_record_and_a_run_without_captions_show_nothing(run: Path, text_run: Path) -> None:
     RunFolder(text_run).alignment_file.write_text("{", encoding="utf-8")
     assert "captions" not in page(text_run).sections
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_other_runs_are_as_before(run: Path) -> None:
     seen = page(run)
     assert seen.sections == ALWAYS | LOGGED | {"absent"}
@@ -114,6 +117,7 @@ def test_other_runs_are_as_before(run: Path) -> None:
     assert "with captions" not in seen.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_rows_stand_next_to_their_prompts(run: Path) -> None:
     add(run, record("w"))
     found = alignment.sheet(read(run))

@@ -1,7 +1,7 @@
 """What is drawn is what was given."""
 
 import math
-from itertools import product
+from itertools import cycle, product
 
 import numpy as np
 import pytest
@@ -32,16 +32,16 @@ def test_signal_and_noise() -> None:
 
 
 def test_the_ticks_of_any_grid() -> None:
-    """As many as there are levels, falling from T to 0, whole or not."""
-    for name, make in product(["linear", "ve", "flow"], build.GRIDS.values()):
+    """As many as there are levels, falling from T to 0, whole or not; each grid on either chart."""
+    both = cycle((charts.signal_and_noise, charts.log_snr))
+    for (name, make), chart in zip(product(["linear", "ve", "flow"], build.GRIDS.values()), both, strict=False):
         s = build.SCHEDULES[name](40)
         grid = make(s, 3)
-        for draw in (charts.signal_and_noise({name: s}, grid), charts.log_snr({name: s}, grid)):
-            timesteps = lines(draw)["3 steps"][0]
-            assert (timesteps[0], timesteps[-1]) == pytest.approx((40, 0), rel=1e-12)
-            assert (np.diff(timesteps) < 0).all()
-            for timestep, level in zip(timesteps, grid, strict=True):
-                assert s.level(timestep).sigma == pytest.approx(level.sigma, rel=1e-9)
+        timesteps = lines(chart({name: s}, grid))["3 steps"][0]
+        assert (timesteps[0], timesteps[-1]) == pytest.approx((40, 0), rel=1e-12)
+        assert (np.diff(timesteps) < 0).all()
+        for timestep, level in zip(timesteps, grid, strict=True):
+            assert s.level(timestep).sigma == pytest.approx(level.sigma, rel=1e-9)
 
 
 def test_the_ratio_of_a_level_without_signal_has_no_logarithm() -> None:

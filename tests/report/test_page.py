@@ -5,6 +5,7 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from ddpm.report import write
@@ -98,6 +99,7 @@ def test_a_run_with_everything(run: Path, evaluate: Evaluate, bits: Bits, weight
         assert said in seen.text, said
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_student_says_what_it_is_and_shows_its_teacher(
     run: Path, student: Path, evaluate: Evaluate, weights: str
 ) -> None:
@@ -117,6 +119,7 @@ def test_a_student_says_what_it_is_and_shows_its_teacher(
     assert f"Quality against network calls: ddpm report {student} TEACHER" in page(student).text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_numbers_of_other_weights_say_so(run: Path, evaluate: Evaluate, weights: str) -> None:
     evaluate("early", make_score("e", images=128))
     assert "for other weights than the run's own: those after 128 images" in page(run).text
@@ -124,6 +127,7 @@ def test_numbers_of_other_weights_say_so(run: Path, evaluate: Evaluate, weights:
     assert "for other weights" not in page(run).text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_scores_without_their_optional_parts(run: Path, evaluate: Evaluate, weights: str) -> None:
     bare = {"accuracy": None, "memorisation": None, "copy_rate": None, "inception_score": None, "notes": ()}
     score = make_score(weights).model_copy(update=bare)
@@ -137,6 +141,7 @@ def test_scores_without_their_optional_parts(run: Path, evaluate: Evaluate, weig
     assert "The preview after 192 images" in seen.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_evaluation_that_is_all_there_leaves_one_thing_to_do(run: Path, evaluate: Evaluate, weights: str) -> None:
     evaluate("final", make_score(weights))
     text = page(run).text
@@ -145,12 +150,14 @@ def test_an_evaluation_that_is_all_there_leaves_one_thing_to_do(run: Path, evalu
     assert "No evaluation yet" not in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_super_resolution_has_no_such_charts(enlarging_run: Path) -> None:
     text = page(enlarging_run).text
     assert "ddpm upscale" in text
     assert "Quality against" not in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_killed_run(run: Path) -> None:
     log = (run / "log.jsonl").read_bytes()
     first = next(i for i, line in enumerate(log.splitlines()) if b'"train"' in line)
@@ -160,6 +167,7 @@ def test_a_killed_run(run: Path) -> None:
     assert "loss" in seen.sections
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_an_interrupted_run(run: Path) -> None:
     lines = [line for line in (run / "log.jsonl").read_text().splitlines() if '"finish"' not in line]
     (run / "log.jsonl").write_text("\n".join(lines) + "\n")
@@ -167,6 +175,7 @@ def test_an_interrupted_run(run: Path) -> None:
     assert "Interrupted after 192 of 192 images, 100 %; re-run the same command" in page(run).text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_has_only_begun(run: Path) -> None:
     for path in (run / "log.jsonl", run / "model.safetensors"):
         path.unlink()
@@ -213,6 +222,7 @@ def test_the_same_folder_gives_the_same_bytes(run: Path, evaluate: Evaluate, wei
     assert write(run).read_bytes() == first
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_when_and_with_what_it_was_begun(run: Path) -> None:
     lines = (run / "log.jsonl").read_text().splitlines()
     begun = {"kind": "start", "step": 0, "images": 0, "of": 192, "time": 86400 * 365, "versions": {"torch": "2.9"}}
@@ -221,6 +231,7 @@ def test_when_and_with_what_it_was_begun(run: Path) -> None:
     assert "started 1971-01-01 00:00 UTC; resumed once; torch 2.9" in page(run).text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_small_pictures_are_enlarged_by_whole_numbers(run: Path) -> None:
     with Image.open(sorted((run / "previews").iterdir())[-1]) as sheet:
         width = sheet.width
@@ -230,6 +241,7 @@ def test_small_pictures_are_enlarged_by_whole_numbers(run: Path) -> None:
     assert 450 < int(shown) <= 900
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_where_it_is_written(run: Path, tmp_path: Path) -> None:
     assert write(run) == run / "report.html"
     out = tmp_path / "new" / "page.html"

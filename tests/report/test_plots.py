@@ -41,6 +41,7 @@ def sampled(run: Path) -> Sampled:
         ({"grid": [1000, 400, 99.5], "steps": 3}, "3 steps, 1000,400,99.5 grid"),
     ],
 )
+@pytest.mark.usefixtures("undrawn")
 def test_the_levels_of_a_run(how: dict[str, Any], words: str, sampled: Sampled) -> None:
     run = sampled(**how)
     fig = plots.schedule([str(run)])

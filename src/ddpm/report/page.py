@@ -41,10 +41,9 @@ def write(run: Path, out: Path | None = None, others: Sequence[Path] = ()) -> Pa
         InputError: it is not a run folder, the page cannot be written, or a package it needs is missing.
     """
     path = out or RunFolder(run).report
-    html = render(read(run), [read(other) for other in others])
     if path.is_dir():
         raise InputError("exists", f"{path} is a folder; use a file name, such as {path / RunFolder(path).report.name}")
-    write_file(path, html.encode())
+    write_file(path, render(read(run), [read(other) for other in others]).encode())
     return path
 
 
