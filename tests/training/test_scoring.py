@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
@@ -61,9 +62,10 @@ def by_weights(model: Model, device: torch.device) -> Scored:
 
 
 def scored(job: Job, scorer: Any = by_weights, every: int = 8, share: float = 1.0) -> Job:
-    """The job with scores; without previews, which would take longer than its steps."""
+    """The job with scores; without all else that is watched on the way, which would take longer than its steps."""
     job.folder.mkdir(exist_ok=True)
-    return replace(job, scoring=Scoring(scorer, ScoringSettings(every, share=share)), preview=None)
+    scoring, settings = Scoring(scorer, ScoringSettings(every, share=share)), replace(job.settings, averages=0)
+    return replace(job, settings=settings, scoring=scoring, preview=None, held_out=job.held_out.subset(np.arange(0)))
 
 
 def run(job: Job, stop_at: int | None = None) -> list[Event]:
@@ -221,7 +223,8 @@ def test_training_does_not_notice(make_job: MakeJob) -> None:
         torch.manual_seed(1)
         return by_weights(model, device)
 
-    plain, watched = make_job("plain"), scored(make_job("watched"), careless)
+    plain, watched = make_job("plain"), make_job("watched")
+    watched = replace(watched, scoring=Scoring(careless, ScoringSettings(8, share=1.0)))
     before, after = run(plain), run(watched)
     a, _ = checkpoints.newest(plain.checkpoints)
     b, _ = checkpoints.newest(watched.checkpoints)
@@ -290,27 +293,35 @@ class Killed(Exception):
     """In timestep of SIGKILL."""
 
 
+def improving(make_job: MakeJob, folder: Any) -> Job:
+    """Five steps; as the average moves away from its start, each score is better than that before."""
+    made = make_job(folder, images=40, checkpoint_every=16, log_every=40)
+    start = [w.detach().clone() for w in made.model.parameters()]
+
+    def farther(model: Model, device: torch.device) -> Scored:
+        moved = sum(float((w - first).square().sum()) for w, first in zip(model.parameters(), start, strict=True))
+        return Scored(100 - moved, 0.5, 16)
+
+    return scored(made, farther, every=8)
+
+
+@pytest.fixture(scope="module")
+def improved(job_in: MakeJob, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What such a run leaves that nothing interrupts."""
+    job = improving(job_in, tmp_path_factory.mktemp("improved") / "run")
+    run(job)
+    return files(job)
+
+
 @pytest.mark.parametrize("write", ["publish", "write_file", "write", "prune"])
-def test_killed_while_it_saves(write: str, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_while_it_saves(
+    write: str, improved: dict[str, bytes], make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After each of the files that make a best one: the same command ends as if nothing had happened."""
-
-    def job(folder: str) -> Job:
-        """Five steps; as the average moves away from its start, each score is better than that before."""
-        made = make_job(folder, images=40, checkpoint_every=16, log_every=40)
-        start = [w.detach().clone() for w in made.model.parameters()]
-
-        def farther(model: Model, device: torch.device) -> Scored:
-            moved = sum(float((w - first).square().sum()) for w, first in zip(model.parameters(), start, strict=True))
-            return Scored(100 - moved, 0.5, 16)
-
-        return scored(made, farther, every=8)
-
-    whole = job("whole")
-    run(whole)
     room: Any = observer if write in ("publish", "write_file") else checkpoints
     original = getattr(room, write)
     for call in (1, 2, 4):
-        parts, calls = job(f"parts {call}"), []
+        parts, calls = improving(make_job, f"parts {call}"), []
 
         def killed(*args: Any, call: int = call, calls: list[Any] = calls) -> Any:
             result = original(*args)
@@ -323,8 +334,8 @@ def test_killed_while_it_saves(write: str, make_job: MakeJob, monkeypatch: pytes
             patch.setattr(room, write, killed)
             with pytest.raises(Killed):
                 run(parts)
-        run(job(f"parts {call}"))
-        assert files(parts) == files(whole), call
+        run(improving(make_job, f"parts {call}"))
+        assert files(parts) == improved, call
 
 
 def test_a_best_of_later_steps_is_forgotten(make_job: MakeJob) -> None:
