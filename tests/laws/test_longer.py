@@ -16,7 +16,7 @@ Cli = Callable[..., int]
 FLAGS = (
     *("--batch", "16", "--precision", "fp32", "--set", "network.width=8", "--set", "network.multipliers=[1]"),
     *("--set", "network.attention=[]", "--set", "training.checkpoint_every=64", "--set", "training.log_every=16"),
-    *("--set", "training.previews=1"),
+    *("--set", "training.previews=1", "--set", "training.averages=3"),
 )
 
 

@@ -23,6 +23,7 @@ PLAIN = (
     *("--images", "384", "--batch", "16", "--precision", "fp32", "--flip", "--set", "network.width=8"),
     *("--set", "network.multipliers=[1]", "--set", "network.attention=[]"),
     *("--set", "training.checkpoint_every=64", "--set", "training.log_every=16", "--set", "training.previews=1"),
+    *("--set", "training.averages=3"),
 )
 FLAGS = (*PLAIN, "--set", "network.dropout=0.1")
 """24 steps of 16 digits; dropout and mirroring, as they draw random numbers too."""
@@ -69,7 +70,7 @@ ENLARGED = ("--recipe", "super-resolution", "--scale", "2")
 TRANSFORMER = (
     *("--images", "384", "--batch", "16", "--precision", "fp32", "--network", "dit", "--set", "network.depth=2"),
     *("--width", "32", "--set", "network.dropout=0.1", "--set", "training.previews=1"),
-    *("--set", "training.log_every=16"),
+    *("--set", "training.log_every=16", "--set", "training.averages=3"),
 )
 
 

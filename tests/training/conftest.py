@@ -27,7 +27,15 @@ from ddpm.training.trainer import Trainer
 
 NET = UNetSettings(in_channels=3, out_channels=3, width=8, multipliers=(1,), blocks=1, attention=(), cond_width=8)
 SETTINGS = TrainSettings(
-    images=96, batch=8, micro_batch=8, learning_rate=1e-2, warmup=8, checkpoint_every=32, previews=1, log_every=16
+    images=96,
+    batch=8,
+    micro_batch=8,
+    learning_rate=1e-2,
+    warmup=8,
+    checkpoint_every=32,
+    previews=1,
+    log_every=16,
+    averages=2,
 )
 
 
