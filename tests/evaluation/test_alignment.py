@@ -147,8 +147,8 @@ def test_a_model_that_ignores_captions_finds_them_by_chance_and_loses_nothing_wi
 def test_the_seed_alone_decides(measure: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alignment, "SEEDS", 1)
     run = replace(loaded("RGB", text=True))
-    pixels = np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), np.uint8)
-    data = replace(greys(), pixels=pixels, captions=tuple(f"{c} red" for c in greys().captions or ()))
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 8, 8, 3), np.uint8)
+    data = replace(greys(16), pixels=pixels, captions=tuple(f"{c} red" for c in greys(16).captions or ()))
     first, again = (measure(run, data, samples=4, seed=1) for _ in range(2))
     assert first == again
     assert first[0].levels != measure(run, data, samples=0, seed=2)[0].levels

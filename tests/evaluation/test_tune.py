@@ -87,7 +87,7 @@ def test_a_tuned_grid_is_kept_only_where_it_helps_others(record: TunedRecord) ->
 def test_it_asks_no_more_than_planned(sampling: dict[str, object], digits_run: Path) -> None:
     """The network itself counts: guidance takes it twice for an image."""
     loaded = load(digits_run, "cpu")
-    ask = replace(ASK, steps=(3, 5), sampling=sampling)
+    ask = replace(ASK, sampling=sampling)
     net, network, told = loaded.engine.model.net, [0], [(0, 0)]
     hook = net.register_forward_hook(lambda _, given, out: network.__setitem__(0, network[0] + len(out)))
     tune(loaded, ask, lambda done, total, what: told.append((done, total)))

@@ -155,11 +155,11 @@ def test_noise_is_the_indexs_own(pipe: Pipeline, images: Pixels) -> None:
 
 
 def test_drawn_terms_are_right_on_average(pipe: Pipeline, images: Pixels) -> None:
-    """Over 200 draws the mean is within 4 standard errors of that of all terms, for each of two images.
+    """Over 120 draws the mean is within 4 standard errors of that of all terms, for each of two images.
 
     By the same noise both have the same prior and, on average, the same decoder's part.
     """
-    draws = 200
+    draws = 120
     rows = images[[0, 1] * 8]  # at eight indices, which are eight draws
     few, whole = [], []
     for seed in range(draws // 8):
