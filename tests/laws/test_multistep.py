@@ -11,7 +11,7 @@ from ddpm.sampling import start, steps
 from ddpm.sampling.dpm_multistep import DPMMultistep
 from ddpm.sampling.ipndm import IPNDM
 
-from .convergence import END, GAUSSIAN, MIXTURE, MULTISTEP, NOISE, at, even, even_ratio, normal
+from .convergence import END, GAUSSIAN, MIXTURE, MULTISTEP, at, even, even_ratio, normal
 
 DATA = {"Gaussian": GAUSSIAN, "mixture": MIXTURE}
 
