@@ -292,6 +292,8 @@ def test_what_a_student_is_not_asked(student: Path) -> None:
         ({"guidance": "5-1"}, "guidance"),
         ({"guidance": "0-1"}, "guidance"),
         ({"guidance": 2, "guidance_interval": (2, 1)}, "guidance_interval"),
+        ({"guidance": 2, "guidance_interval": 2}, "guidance_interval"),
+        ({"guidance": 2, "guidance_interval": "0 2"}, "guidance_interval"),
     ],
 )
 def test_refused_values(digits_run: Path, tmp_path: Path, flags: dict[str, object], named: str) -> None:

@@ -69,8 +69,8 @@ class Distilling:
         if "guidance" in found:
             low, high = span("--guidance", found["guidance"])
             found["guidance"] = f"{low:g}-{high:g}" if low < high else low
-        if "guidance_interval" in found:
-            found["guidance_interval"] = [float(r) for r in found["guidance_interval"]]  # as JSON has it
+        if isinstance(found.get("guidance_interval"), tuple):
+            found["guidance_interval"] = list(found["guidance_interval"])  # as JSON has it
         return found
 
     @property
