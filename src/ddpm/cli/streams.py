@@ -86,7 +86,7 @@ def dependable() -> Iterator[StandardOutput]:
 
 
 def _reopened() -> None:
-    """Open descriptors that the caller has closed, so that no other file gets their numbers, and their output."""
+    """Open descriptors that the caller has closed, so that no other file gets their numbers and output."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)

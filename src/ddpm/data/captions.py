@@ -25,7 +25,7 @@ SHOWN = 2**14
 END = ("\n", "\0")
 """Lines added to those of a .csv: the last is a row of its own unless a quote is open. No text has a NUL."""
 UNPRINTABLE = re.compile("[\0\ud800-\udfff]+")
-"""NUL, and halves of surrogate pairs, which JSON can hold but no encoding can."""
+"""Halves of surrogate pairs, which JSON can hold but no encoding can; and NUL."""
 
 LONGEST_LINE = 1 << 20
 """The longest line of a text or a table, in characters."""
