@@ -171,7 +171,7 @@ def test_one_student_for_a_range_of_guidance(
     distil(digits_run, out, RunConfig.read(out / "config.json").request)  # the same, as read from a file
     run = load(out, "cpu")
     assert run.config.distillation.sampling.guidance.words == "5, r below 2"
-    assert run.config.student == f"1-2-step student of {digits_run}, guidance 1-5"
+    assert run.config.student == f"1-2-step student of {digits_run}, guidance 1-5, r below 2"
     assert settings(run, {}).guidance_scale == 1.15  # the teacher's own
     how = settings(run, {"guidance": 3.0, "steps": 1})
     assert how.guidance_scale == 3

@@ -45,8 +45,8 @@ def distill(
             number is used. Several, as in 2-5 or 1,2,4, make one student for all of them.
         guidance: Guidance scale that the student learns; the run's own by default, 1 for none. A range, as in 1-5,
             makes a student that takes any scale in it.
-        guidance_interval: Guide only between two noise-to-signal ratios, such as 0 2; at all of them by default where
-            --guidance is given, else as the run does.
+        guidance_interval: Guide only between two noise-to-signal ratios, such as 0 2. With --guidance, the default is
+            the run's setting before tuning, usually all ratios.
         teacher_steps: Steps of the teacher; 3 for each of the student's by default, at least 12. With --method
             progressive: the student's, doubled one or more times; to at least 32 by default.
         for_: The time to train for: 90s, 20m, 1h30m; 10m by default. The speed is measured first, and the time

@@ -41,11 +41,13 @@ class DistillationConfig(Strict):
     @property
     def guided(self) -> str:
         """The guidance that the student learned, ", guidance 1.15, r below 2" or ", guidance 1-5"; empty for none."""
-        if self.guidance is not None:
-            low, high = self.guidance
-            return f", guidance {low:g}-{high:g}"
         guidance = self.sampling.guidance
-        return "" if guidance is None else f", guidance {guidance.words}"
+        if guidance is None:
+            return ""
+        if self.guidance is None:
+            return f", guidance {guidance.words}"
+        low, high = self.guidance
+        return ", ".join(part for part in (f", guidance {low:g}-{high:g}", guidance.kind) if part)
 
     @model_validator(mode="after")
     def _rises(self) -> Self:

@@ -106,10 +106,9 @@ def shortfall(steps: int, batch: int, speed: float, began: float, overhead: Over
         return None
     wanted = SAFETY * FEW_STEPS * batch
     enough = bisect_left(range(YEAR), True, key=lambda m: affordable(speed, 60 * m, began, overhead) >= wanted)
-    return (
-        f"note: only {steps:,} steps fit in the budget, too few for {few}; "
-        f"use --for {write_duration(60 * enough)} for {FEW_STEPS:,} steps"
-    )
+    fit = "step fits" if steps == 1 else "steps fit"
+    advice = f"; use --for {write_duration(60 * enough)} for {FEW_STEPS:,} steps" if enough < YEAR else ""
+    return f"note: only {steps:,} {fit} in the budget, too few for {few}{advice}"
 
 
 def images_within(

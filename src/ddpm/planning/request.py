@@ -195,6 +195,6 @@ def default_out(data: str) -> Path:
     A pattern may match many files, so the folder above names its run.
     """
     path = Path(data.partition("?")[0]) if is_remote(data) else with_home(data)
-    named = path.parts if path.exists() else [part for part in path.parts if not re.search(r"[*?{:]", part)]
+    named = path.parts if path.exists() else [part for part in path.parts if not re.search(r"[*?{}:]", part)]
     last = next((Path(part) for part in reversed(named) if part not in ("/", "..")), Path("data"))
     return Path("runs") / (last.stem if last.suffix.lower() in (".zip", ".npz", *KINDS) else last.name)

@@ -24,7 +24,7 @@ def make_optimizer(model: Model, settings: TrainSettings, device: torch.device) 
 def parted(model: Model) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """The matrices of the network's layers, and all other weights.
 
-    Biases, norms, embeddings and the modules in ``net.outer`` are no such matrices. The first and last convolutions
+    Biases, norms, embeddings and the modules in ``net.outer`` are not among them. The first and last convolutions
     are: with AdamW, they learn more slowly.
     """
     outer = getattr(model.net, "outer", ())
