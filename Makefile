@@ -22,8 +22,12 @@ demo: $(VENV)/with-digits,report ## train on handwritten digits for 87 s, sample
 	$(BIN)/ddpm evaluate runs/digits -n 500
 	@echo "samples: runs/digits/samples/demo/grid.png; report: runs/digits/report.html"
 
-test: lint ## run ruff, mypy and all tests
-	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
+test: $(VENV)/with-test,lint ## run ruff, mypy and all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@$(BIN)/mypy & types=$$!; \
+		OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal; tests=$$?; \
+		wait $$types || { echo 'mypy found errors: see above'; exit 1; }; exit $$tests
 
 fuzz: $(VENV)/with-test ## read 2,500 files with seeded damage, 60 of which make test reads
 	DDPM_FUZZ=$(FILES) OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/fuzz -s --hypothesis-seed=$(SEED)
