@@ -29,23 +29,23 @@ from ddpm.images.geometry import Geometry
 from ddpm.images.pixels import Pixels
 from ddpm.pipeline import Pipeline
 from ddpm.planning import budget
+from flags import TINY
 
+gc.disable()  # until the million objects of imported modules are there
 settings.register_profile("any machine", deadline=None)  # a busy one may take any time for an example
 settings.load_profile("any machine")
 torch.set_num_threads(1)  # bit for bit is promised at one number of threads
-
-TINY = ("--set", "network.width=8", "--set", "network.multipliers=[1,2]", "--set", "network.attention=[2]")
-"""Flags for the smallest network that has all kinds of layers."""
 
 Cli = Callable[..., int]
 Make = Callable[..., bytes]
 
 
 def pytest_collection_finish() -> None:
-    """Search for garbage seldom, and not among the million objects of imported modules."""
+    """Search for garbage seldom, and not among what was imported."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")

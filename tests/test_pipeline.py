@@ -21,6 +21,7 @@ from ddpm.images import decode
 from ddpm.planning import follow
 from ddpm.system.interrupt import Interrupted
 from ddpm.tasks import edit, generate, inpaint, interpolate, likelihood, outpaint, restore, upscale
+from flags import BARE
 from refusal import refuses
 
 
@@ -72,12 +73,11 @@ SMALL: dict[str, Any] = {
     "budget": 96,
     "batch": 16,
     "precision": "fp32",
-    "network": {"width": 8, "multipliers": [1], "attention": []},
+    "network": {"width": 8, "multipliers": [1], "attention": [], "blocks": 1},
     "training": {"checkpoint_every": 32, "log_every": 16, "previews": 1},
 }
 FLAGS = (
-    *("--images", "96", "--batch", "16", "--precision", "fp32", "--set", "network.width=8"),
-    *("--set", "network.multipliers=[1]", "--set", "network.attention=[]"),
+    *("--images", "96", "--batch", "16", "--precision", "fp32", *BARE),
     *("--set", "training.checkpoint_every=32", "--set", "training.log_every=16", "--set", "training.previews=1"),
 )
 """Six steps, in Python and on the command line."""

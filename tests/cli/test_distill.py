@@ -14,7 +14,6 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import ddpm
-from conftest import TINY
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.engine.loading import load
@@ -30,6 +29,7 @@ from ddpm.system.progress import silent
 from ddpm.tasks.generate import sample
 from ddpm.tasks.interpolate import interpolate
 from ddpm.tasks.likelihood import bits_per_dim
+from flags import TINY
 from refusal import refuses
 from stopping import digests, losses, stopped_at
 

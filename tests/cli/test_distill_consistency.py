@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import ddpm
-from conftest import TINY
 from ddpm.config.run import RunConfig
 from ddpm.engine.loading import load
 from ddpm.planning import budget
 from ddpm.tasks.generate import sample
+from flags import TINY
 from refusal import refuses
 from stopping import digests, losses, stopped_at
 

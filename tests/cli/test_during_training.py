@@ -18,12 +18,12 @@ from ddpm.report.subjects import subjects
 from ddpm.report.training_time import best
 from ddpm.system.interrupt import Interrupt
 from ddpm.training.loop import train
+from flags import BARE
 
 Cli = Callable[..., int]
 Refused = Callable[..., str]
 TINY = (
-    *("--images", "96", "--batch", "16", "--precision", "fp32", "--set", "network.width=8"),
-    *("--set", "network.multipliers=[1]", "--set", "network.attention=[]"),
+    *("--images", "96", "--batch", "16", "--precision", "fp32", *BARE),
     *("--set", "training.previews=1", "--set", "training.log_every=16"),
 )
 SCORED = (

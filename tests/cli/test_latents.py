@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 import autoencoders
 import ddpm
 import forked
-from conftest import TINY
 from ddpm.engine.loading import load
 from ddpm.records.codec import StoredCodec
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.cache import latents_folder
+from flags import TINY
 from refusal import refuses
 
 Cli = Callable[..., int]

@@ -34,7 +34,7 @@ COMMANDS = (
     "sweep run --solvers ddim,heun --steps 2 --samples 12 -n 2",
     "tune run --steps 2 --solvers unipc-2 -n 2",
     "check photos",
-    "train digits --out out --set network.width=8 --during-training --set scoring.samples=16",
+    "train digits --out out --set network.width=8 --set network.blocks=1 --during-training --set scoring.samples=16",
     "train-classifier run --width 8",
 )
 

@@ -20,6 +20,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from PIL import Image
 
+import flags
 from cases import cases
 from ddpm.cli import app
 from ddpm.system.errors import InputError
@@ -29,7 +30,7 @@ from .conftest import snapshot
 
 Refused = Callable[..., str]
 Cli = Callable[..., int]
-TINY = ("--images", "64", "--batch", "16", "--precision", "fp32", "--set", "network.width=8")
+TINY = ("--images", "64", "--batch", "16", "--precision", "fp32", *flags.sets("network.width=8", "network.blocks=1"))
 REFUSED: dict[str, list[str]] = {}
 for _line in Path(__file__).with_name("refused.txt").read_text(encoding="utf-8").splitlines():
     REFUSED.setdefault(_line.split(maxsplit=1)[0], []).append(_line)
@@ -192,7 +193,6 @@ def run(digits_run: Path, tmp_path: Path) -> Path:
 
 
 FLAGS = ("--images", "192", "--batch", "16", "--precision", "fp32", "--set", "training.checkpoint_every=64")
-NET = ("--set", "network.width=8", "--set", "network.multipliers=[1,2]", "--set", "network.attention=[2]")
 
 
 def test_pictures_on_a_full_disk(refused: Refused, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +219,7 @@ def test_flags_that_may_change(cli: Cli, run: Path) -> None:
     """And the run is done: nothing happens to it."""
     before = snapshot(run)
     own = ("--workers", "2", "--micro-batch", "3", "--device", "cpu")
-    assert cli("train", "digits", "--out", run, *FLAGS, *NET, *own) == 0
+    assert cli("train", "digits", "--out", run, *FLAGS, *flags.TINY, *own) == 0
     assert cli("train", "digits", "--out", run) == 0
     assert snapshot(run) == before
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import ddpm
-from conftest import TINY
 from ddpm.engine.loading import load
 from ddpm.evaluation.tune import AskTune, tune
 from ddpm.records.alignment import AlignmentRecord
@@ -19,6 +18,7 @@ from ddpm.records.run_folder import RunFolder
 from ddpm.sampling.tuning import Round
 from ddpm.system.progress import silent
 from ddpm.text.words import WordEncoder
+from flags import TINY
 from stopping import digests, stopped_at
 from text_encoders import save_encoder
 

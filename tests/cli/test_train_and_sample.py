@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 
 from ddpm.records.provenance import Provenance
+from flags import sets
 
 Cli = Callable[..., int]
-TINY = ("--images", "32", "--batch", "8", "--precision", "fp32", "--set", "network.width=8")
+TINY = ("--images", "32", "--batch", "8", "--precision", "fp32", *sets("network.width=8", "network.blocks=1"))
 
 
 def test_a_mode_survives_to_the_file(

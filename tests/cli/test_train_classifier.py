@@ -16,11 +16,11 @@ from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.records.provenance import Provenance
 from ddpm.tasks.generate import sample
+from flags import TINY
 from refusal import refuses
 from stopping import stopped_at
 
 Cli = Callable[..., int]
-TINY = ("--set", "network.width=8", "--set", "network.multipliers=[1,2]", "--set", "network.attention=[2]")
 SMALL = ("--images", "192", "--batch", "16", "--width", "8", "--precision", "fp32")
 """12 steps."""
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from conftest import TINY
 from ddpm import build
 from ddpm.cli import EXIT_INTERRUPTED
 from ddpm.config.guidance import GuidanceConfig
@@ -22,6 +21,7 @@ from ddpm.records.provenance import Provenance
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.tuning import TunedRecord
 from ddpm.report.quality import LENGTH
+from flags import TINY
 
 Cli = Callable[..., int]
 Refused = Callable[..., str]

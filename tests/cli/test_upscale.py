@@ -14,11 +14,11 @@ from PIL import Image
 from ddpm.pipeline import Pipeline
 from ddpm.records.provenance import Provenance
 from ddpm.tasks import enlarging
+from flags import BARE
 
 Cli = Callable[..., int]
 Refused = Callable[..., str]
 FEW = ("--images", "8", "--batch", "4", "--precision", "fp32", "--recipe", "super-resolution", "--scale", "2")
-TINY = ("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]")
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_cascade_that_cannot_be_is_refused_before_anything_is_drawn(
             tmp_path / "run",
             f"generates L images, but {tmp_path / 'run'} upscales RGB",
         )
-        assert cli("train", folder(6), *FEW, *TINY, "--out", then) == 0
+        assert cli("train", folder(6), *FEW, *BARE, "--out", then) == 0
     monkeypatch.setattr(Pipeline, "sample", lambda *args, **asked: pytest.fail("drawn"))
     assert said in refused("sample", digits_run, "-n", "2", "--then", then, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -147,7 +147,7 @@ def test_a_score_of_the_images_held_out_with_their_partners(
     high, low, run = folder(240), folder(240, size=(4, 4), name="small"), tmp_path / "run"
     for path in low.iterdir():
         Image.new("RGB", (4, 4)).save(path)
-    assert cli("train", high, "--low", low, *FEW, *TINY, "--out", run) == 0
+    assert cli("train", high, "--low", low, *FEW, *BARE, "--out", run) == 0
     assert cli("evaluate", run, "-n", "12", "--steps", "1", "--out", tmp_path / "score.json") == 0
     score = json.loads((tmp_path / "score.json").read_text())
     assert score["n"] == score["reference"]["images"] == 12  # a twentieth
@@ -160,12 +160,12 @@ def test_a_score_of_the_images_held_out_with_their_partners(
 
 def test_small_images_may_be_given(cli: Cli, refused: Refused, folder: Callable[..., Path], tmp_path: Path) -> None:
     high, low = folder(6), folder(6, size=(4, 4), name="small")
-    train = ("train", high, "--low", low, *FEW, *TINY)
+    train = ("train", high, "--low", low, *FEW, *BARE)
     assert cli(*train, "--out", tmp_path / "given") == 0
-    assert cli("train", high, *FEW, *TINY, "--out", tmp_path / "made") == 0
+    assert cli("train", high, *FEW, *BARE, "--out", tmp_path / "made") == 0
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("given", "made")]
     assert weights[0] != weights[1]
-    other = ("train", high, "--low", high, *FEW, *TINY, "--out", tmp_path / "given")
+    other = ("train", high, "--low", high, *FEW, *BARE, "--out", tmp_path / "given")
     assert f"started with --low {low}" in refused(*other)
     (low / "3.png").rename(low / "x.png")
     assert "3 has no partner in" in refused(*train, "--out", tmp_path / "other")

@@ -25,6 +25,7 @@ from ddpm.records.score import Score
 from ddpm.system.errors import InputError
 from ddpm.system.progress import silent
 from ddpm.tasks.generate import sample
+from flags import BARE
 from refusal import refuses
 
 FEW = EvaluationOptions(n=100, device="cpu")
@@ -79,8 +80,7 @@ def run(evaluated: tuple[Path, Evaluated], tmp_path: Path) -> Path:
 def plain(cli: Callable[..., int], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that knows no classes, for reading only."""
     out = tmp_path_factory.mktemp("plain") / "run"
-    net = ("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]")
-    assert cli("train", "digits", "--no-labels", "--images", "32", "--batch", "16", "--out", out, *net) == 0
+    assert cli("train", "digits", "--no-labels", "--images", "32", "--batch", "16", "--out", out, *BARE) == 0
     return out
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from conftest import TINY
 from ddpm import build
 from ddpm.config.guidance import GuidanceConfig
 from ddpm.config.guidance_search import GuidanceSearchSettings
@@ -25,6 +24,7 @@ from ddpm.records.guidance import Average, GuidanceRecord
 from ddpm.records.run_folder import RunFolder, fingerprint
 from ddpm.system.progress import silent
 from ddpm.tasks.generate import sample
+from flags import TINY
 from refusal import refuses
 
 ASK = AskGuidance(20, sampling={"steps": 2}, lengths=(0.05, 0.15))

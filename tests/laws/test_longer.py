@@ -10,13 +10,13 @@ import pytest
 from cli.conftest import Refused, refused, snapshot  # noqa: F401
 from ddpm.records.run_folder import RunFolder
 from ddpm.training.rate import learning_rate
+from flags import BARE, sets
 from stopping import digests, losses, stopped_at
 
 Cli = Callable[..., int]
 FLAGS = (
-    *("--batch", "16", "--precision", "fp32", "--set", "network.width=8", "--set", "network.multipliers=[1]"),
-    *("--set", "network.attention=[]", "--set", "training.checkpoint_every=64", "--set", "training.log_every=16"),
-    *("--set", "training.previews=1", "--set", "training.averages=3"),
+    *("--batch", "16", "--precision", "fp32", *BARE),
+    *sets("training.checkpoint_every=64", "training.log_every=16", "training.previews=1", "training.averages=3"),
 )
 
 

@@ -14,11 +14,12 @@ from safetensors.torch import load_file
 import forked
 from ddpm.objectives import SimpleLoss
 from ddpm.training.trainer import StepReport, Trainer
+from flags import BARE
 
 Cli = Callable[..., int]
 FLAGS = (
     *("train", "digits", "--images", "192", "--batch", "16", "--micro-batch", "3", "--precision", "fp32", "--flip"),
-    *("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]"),
+    *BARE,
     *("--set", "training.checkpoint_every=64", "--set", "training.keep=9", "--set", "training.log_every=48"),
     *("--set", "training.previews=1", "--device", "cpu", "--levels", "importance", "--set", "diffusion.T=4"),
 )

@@ -17,11 +17,11 @@ from ddpm.planning import follow
 from ddpm.system.interrupt import Interrupt
 from ddpm.training.log import Event
 from ddpm.training.loop import train
+from flags import BARE
 
 Cli = Callable[..., int]
 PLAIN = (
-    *("--images", "384", "--batch", "16", "--precision", "fp32", "--flip", "--set", "network.width=8"),
-    *("--set", "network.multipliers=[1]", "--set", "network.attention=[]"),
+    *("--images", "384", "--batch", "16", "--precision", "fp32", "--flip", *BARE),
     *("--set", "training.checkpoint_every=64", "--set", "training.log_every=16", "--set", "training.previews=1"),
     *("--set", "training.averages=3"),
 )

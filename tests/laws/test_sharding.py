@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from tests.laws.test_processes import assert_same, lines
 
 import forked
+from flags import BARE, sets
 from stopping import stopped_at
 
 Cli = Callable[..., int]
@@ -15,7 +16,8 @@ FLAGS = (
     *("train", "digits", "--images", "192", "--batch", "16", "--micro-batch", "3", "--precision", "fp32"),
     *("--set", "training.checkpoint_every=128", "--set", "training.keep=9", "--set", "training.log_every=16"),
     *("--set", "training.previews=1", "--set", "training.averages=3", "--device", "cpu"),
-    *("--set", "network.width=6", "--set", "network.multipliers=[1]", "--set", "network.attention=[]"),
+    *BARE,
+    *sets("network.width=6"),
     *("--set", "network.norm=layer", "--set", "network.checkpoint=true", "--optimizer", "muon"),
     *("--levels", "importance", "--set", "diffusion.T=4"),
 )

@@ -30,9 +30,10 @@ from ddpm.system.errors import Code
 from ddpm.system.units import duration
 from ddpm.training.job import Job
 from ddpm.training.measure import Memory
+from flags import BARE
 from refusal import refuses
 
-TINY = {"network.width": 8, "network.multipliers": [1], "network.attention": []}
+TINY = {"network.width": 8, "network.multipliers": [1], "network.attention": [], "network.blocks": 1}
 Make = Callable[..., Plan]
 
 
@@ -509,7 +510,6 @@ def test_processes_measure_together(cli: Callable[..., int], tmp_path: Path, mon
     monkeypatch.setattr(Accelerator, "main_process_first", first)
     monkeypatch.setattr(draft, "speed_of", speed)
     monkeypatch.setattr(follow, "train", lambda *_: iter(()))
-    tiny = ("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]")
-    flags = ("--for", "1h", "--during-training", "--no-tune-guidance", *tiny)
+    flags = ("--for", "1h", "--during-training", "--no-tune-guidance", *BARE)
     assert cli("train", "digits", "--out", tmp_path / "run", *flags) == 0
     assert set(measured) == {0}

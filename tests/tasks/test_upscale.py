@@ -13,6 +13,7 @@ from ddpm import load
 from ddpm.pipeline import Pipeline
 from ddpm.records.provenance import Provenance, fingerprint
 from ddpm.system.errors import InputError
+from flags import BARE
 from refusal import refuses
 
 STEPS = {"steps": 3}
@@ -180,7 +181,6 @@ Make = Callable[..., Path]
 def test_any_mode_is_learned(mode: str, folder: Make, cli: Callable[..., int], tmp_path: Path) -> None:
     out = tmp_path / "run"
     flags = ("--images", "8", "--batch", "4", "--precision", "fp32", "--recipe", "super-resolution", "--scale", "2")
-    tiny = ("--set", "network.width=8", "--set", "network.multipliers=[1]", "--set", "network.attention=[]")
-    assert cli("train", folder(6, mode=mode), "--out", out, *flags, *tiny) == 0
+    assert cli("train", folder(6, mode=mode), "--out", out, *flags, *BARE) == 0
     large = load(out, "cpu").upscale(small(3, 2).convert(mode), **STEPS)
     assert (large.mode, large.size) == (mode, (4, 6))
