@@ -184,6 +184,7 @@ def test_check_of_classes(cli: Cli, capsys: pytest.CaptureFixture[str], folder: 
     out = capsys.readouterr().out
     assert "16 × 16 RGB, resized with --fit crop; conditioned on 2 classes" in out
     assert "cat 2, dog 2" in out
+    assert re.search(r"next +ddpm train \S+ --out runs/photos --for 20m --size 16$", out, re.M)
 
 
 @pytest.fixture

@@ -64,5 +64,5 @@ def check(
         say("          requires --skip-bad: some files cannot be used")
     if found_advice := advice(data, chosen.size):
         say(f"latents   {found_advice}")
-    options = typed({"split": split, "max_pixels": max_pixels})
+    options = typed({"size": size, "mode": mode, "split": split, "max_pixels": max_pixels})
     say("next      " + shlex.join(["ddpm", "train", data, "--out", str(default_out(data)), "--for", "20m", *options]))

@@ -28,7 +28,7 @@ def compare(*scores: Path, across: list[str] | None = None) -> None:
     from ddpm.evaluation.compare import columns_of, names_of, read, require_alike
 
     found = read(scores)
-    require_alike(found, words(across))
+    require_alike(found, words("--across", across))
     names, rows = names_of(list(found)), list(found.values())
     columns = columns_of(rows)
     for table in _tables(names, rows, columns):

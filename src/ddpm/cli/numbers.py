@@ -21,9 +21,16 @@ def exactly(kind: Any, tokens: Sequence[Token]) -> Any:
     return convert(kind, tokens)
 
 
-def words(groups: Sequence[str] | None) -> list[str]:
-    """The values of a flag that is repeated or separated by commas."""
-    return [word.strip() for group in groups or [] for word in group.split(",") if word.strip()]
+def words(flag: str, groups: Sequence[str] | None) -> list[str]:
+    """The values of a flag that is repeated or separated by commas; none if it is not given.
+
+    Raises:
+        InputError: it is given without a value.
+    """
+    found = [word.strip() for group in groups or [] for word in group.split(",") if word.strip()]
+    if groups and not found:
+        raise InputError("invalid", f"{flag} has no value; give one or more, separated by commas, or drop it")
+    return found
 
 
 def integers(flag: str, groups: Sequence[str] | None, example: str) -> list[int]:
@@ -32,7 +39,7 @@ def integers(flag: str, groups: Sequence[str] | None, example: str) -> list[int]
     Raises:
         InputError: something else.
     """
-    found = words(groups)
+    found = words(flag, groups)
     if not all(word.isdecimal() for word in found):
         raise InputError("invalid", f"{flag} expects integers, such as {example}, not {','.join(found)}")
     return [int(word) for word in found]

@@ -67,9 +67,9 @@ def sweep(
 
     if find_spec("matplotlib") is None:
         raise InputError("missing", 'matplotlib is not installed; install it with pip install "ddpm[report]"')
-    names = words(solvers) or ["ddim", "dpm++-2m", "unipc-2"]
+    names = words("--solvers", solvers) or ["ddim", "dpm++-2m", "unipc-2"]
     counts = integers("--steps", steps, "5,10,20") or [5, 10, 20]
-    typed = words(guidance)
+    typed = words("--guidance", guidance)
     if not all(word.replace(".", "", 1).isdecimal() for word in typed):
         raise InputError("invalid", f"--guidance expects non-negative numbers, such as 1,1.5,3, not {','.join(typed)}")
     scales = [float(word) for word in typed]
@@ -78,7 +78,7 @@ def sweep(
         pipe,
         names,
         counts,
-        words(grids),
+        words("--grids", grids),
         scales,
         n=n,
         labels=label or [],

@@ -71,7 +71,7 @@ def tune(
     folder = RunFolder.open(run)
     if folder.checkpoint is not None:
         raise InputError("invalid", f"{run} is a checkpoint; use the run folder, whose newest weights are tuned")
-    counts, names = integers("--steps", steps, "6,8,10"), words(solvers)
+    counts, names = integers("--steps", steps, "6,8,10"), words("--solvers", solvers)
     if guidance:
         refuse_flags("the search for guidance", guidance_scale=guidance_scale, seed=seed)
         for flag, values, what in (("--steps", counts, "number"), ("--solvers", names, "name")):
@@ -97,7 +97,7 @@ def tune(
 
 def _lengths(groups: list[str]) -> list[float]:
     """The lengths given to ``--lengths``."""
-    found = words(groups)
+    found = words("--lengths", groups)
     try:
         return [] if found == ["none"] else [float(word) for word in found]
     except ValueError:
