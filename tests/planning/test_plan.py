@@ -258,6 +258,10 @@ def test_scores_take_their_time_from_training(made: Make, monkeypatch: pytest.Mo
         spent = min(c.scoring.cost(c.training.images, 10), share * 96_000)
         assert (1 - share**2 - 0.002) * 96_000 <= c.training.images + spent <= 96_000
         assert spent <= share * 96_000
+    short = made(seconds=20.0, scoring=True, changes=changes).config
+    assert short.scoring is not None
+    # the last score is measured, however little time there is
+    assert 1_900 <= short.training.images + short.scoring.samples * short.scoring.steps / 3 <= 1_920
 
 
 def test_guidance_is_searched_in_runs_that_are_long_enough(made: Make) -> None:

@@ -42,11 +42,15 @@ class ScoringSettings:
 
     def cost(self, images: int, batch: int) -> float:
         """The cost of the scores, in images that could be trained on in the same time."""
-        return self.points(images, batch) * self.samples * self.steps / CALLS
+        return self.points(images, batch) * self._each
 
     def overhead(self, images: int, batch: int) -> float:
-        """The cost of the scores for which time permits."""
-        return min(self.share * images, self.cost(images, batch))
+        """The cost of the scores for which time permits, of which the last is always measured."""
+        return min(max(self.share * images, self._each), self.cost(images, batch))
+
+    @property
+    def _each(self) -> float:
+        return self.samples * self.steps / CALLS
 
 
 def planned(asked: ScoringSettings, images: int, batch: int, given: Container[str]) -> ScoringSettings:
