@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from tests.laws.test_processes import assert_same, lines
 
 import forked
-from flags import BARE, sets
+from flags import sets
 from stopping import stopped_at
 
 Cli = Callable[..., int]
@@ -16,8 +16,7 @@ FLAGS = (
     *("train", "digits", "--images", "192", "--batch", "16", "--micro-batch", "3", "--precision", "fp32"),
     *("--set", "training.checkpoint_every=128", "--set", "training.keep=9", "--set", "training.log_every=16"),
     *("--set", "training.previews=1", "--set", "training.averages=3", "--device", "cpu"),
-    *BARE,
-    *sets("network.width=6"),
+    *sets("network.width=6", "network.multipliers=[1]", "network.attention=[]", "network.blocks=1"),
     *("--set", "network.norm=layer", "--set", "network.checkpoint=true", "--optimizer", "muon"),
     *("--levels", "importance", "--set", "diffusion.T=4"),
 )
