@@ -1,6 +1,7 @@
 import os
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,6 +163,22 @@ def test_a_file_that_vanishes_is_bad(tree: Tree, png: Make) -> None:
     source = open_folder(root)
     (root / "b.png").unlink()
     assert "No such file" in survey(source).bad["b.png"]
+
+
+def test_a_file_that_vanishes_while_it_is_listed_is_not_there(
+    tree: Tree, png: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, scandir = tree({"a.png": png(1), "b.png": png(2)}), os.scandir
+
+    @contextmanager
+    def late(folder: str) -> Iterator[list["os.DirEntry[str]"]]:
+        with scandir(folder) as entries:
+            found = [*entries]
+        (root / "b.png").unlink()
+        yield found
+
+    monkeypatch.setattr(os, "scandir", late)
+    assert [item.name for item in open_folder(root).items] == ["a.png"]
 
 
 def test_16_bit_values_of_fewer_bits_are_noticed(tree: Tree, save: Make) -> None:
