@@ -30,7 +30,7 @@ from .conftest import snapshot
 
 Refused = Callable[..., str]
 Cli = Callable[..., int]
-TINY = ("--images", "64", "--batch", "16", "--precision", "fp32", *flags.sets("network.width=8", "network.blocks=1"))
+SHORT = ("--images", "64", "--batch", "16", "--precision", "fp32", *flags.sets("network.width=8", "network.blocks=1"))
 REFUSED: dict[str, list[str]] = {}
 for _line in Path(__file__).with_name("refused.txt").read_text(encoding="utf-8").splitlines():
     REFUSED.setdefault(_line.split(maxsplit=1)[0], []).append(_line)
@@ -145,7 +145,7 @@ def test_data(refused: Refused, tmp_path: Path, raw_png_60000: bytes) -> None:
         data.mkdir()
         for name, content in files_of(kind, raw_png_60000).items():
             (data / name).write_bytes(content)
-        assert re.search(said, refused("train", data, "--out", out, *TINY, kept=data)), kind
+        assert re.search(said, refused("train", data, "--out", out, *SHORT, kept=data)), kind
         assert not out.exists()
         if kind in ("empty", "only text", "all bad", "Latin-1", "mixed modes", "33 × 47"):
             assert re.search(said, refused("check", data)), kind
@@ -180,11 +180,11 @@ def test_check_of_captions(cli: Cli, capsys: pytest.CaptureFixture[str], folder:
 
 
 def test_check_of_classes(cli: Cli, capsys: pytest.CaptureFixture[str], folder: Callable[..., Path]) -> None:
-    assert cli("check", folder(4, classes=("cat", "dog")), "--size", "16") == 0
+    assert cli("check", folder(4, classes=("cat", "dog")), "--size", "16", "--mode", "L") == 0
     out = capsys.readouterr().out
-    assert "16 × 16 RGB, resized with --fit crop; conditioned on 2 classes" in out
+    assert "16 × 16 L, resized with --fit crop; conditioned on 2 classes" in out
     assert "cat 2, dog 2" in out
-    assert re.search(r"next +ddpm train \S+ --out runs/photos --for 20m --size 16$", out, re.M)
+    assert re.search(r"next +ddpm train \S+ --out runs/photos --for 20m --size 16 --mode L$", out, re.M)
 
 
 @pytest.fixture
@@ -249,7 +249,7 @@ def test_a_foreign_config_is_not_overwritten(refused: Refused, tmp_path: Path) -
     out.mkdir()
     for content, said in {b"{": "is damaged", b'{"_class_name": "x"}': "`ddpm train`", b'{"format": 7}': "7"}.items():
         (out / "config.json").write_bytes(content)
-        assert said in refused("train", "digits", "--out", out, *TINY, kept=out)
+        assert said in refused("train", "digits", "--out", out, *SHORT, kept=out)
 
 
 def test_checkpoints_of_another_model(refused: Refused, run: Path) -> None:
@@ -274,9 +274,9 @@ def test_a_full_disk(after: int, cli: Cli, refused: Refused, tmp_path: Path, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
-        assert "no space left to write" in refused("train", "digits", "--out", out, *TINY)
+        assert "no space left to write" in refused("train", "digits", "--out", out, *SHORT)
     assert not list(out.rglob("*.part"))
-    assert cli("train", "digits", "--out", out, *TINY) == 0
+    assert cli("train", "digits", "--out", out, *SHORT) == 0
     assert (out / "model.safetensors").exists()
 
 
@@ -287,7 +287,7 @@ def test_a_folder_that_may_not_be_written(refused: Refused, tmp_path: Path, monk
     out = tmp_path / "run"
     mkdir = Path.mkdir
     monkeypatch.setattr(Path, "mkdir", lambda self, *a, **k: (forbidden if self == out else mkdir)(self, *a, **k))
-    said = refused("train", "digits", "--out", out, *TINY, kept=tmp_path)
+    said = refused("train", "digits", "--out", out, *SHORT, kept=tmp_path)
     assert "Permission denied" in said
 
 
@@ -296,12 +296,12 @@ def test_a_run_that_was_killed_while_it_began(cli: Cli, tmp_path: Path) -> None:
     out = tmp_path / "run"
     out.mkdir()
     (out / ".config.json.part").write_text('{"form')
-    assert cli("train", "digits", "--out", out, *TINY) == 0
+    assert cli("train", "digits", "--out", out, *SHORT) == 0
     for name in ("README.md", "log.jsonl", "model.safetensors"):
         (out / name).unlink()
     for name in ("checkpoints", "previews"):
         shutil.rmtree(out / name)
-    assert cli("train", "digits", "--out", out, *TINY) == 0
+    assert cli("train", "digits", "--out", out, *SHORT) == 0
     assert {p.name for p in out.iterdir()} >= {"README.md", "config.json", "log.jsonl", "model.safetensors"}
 
 

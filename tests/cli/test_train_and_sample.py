@@ -14,7 +14,7 @@ from ddpm.records.provenance import Provenance
 from flags import sets
 
 Cli = Callable[..., int]
-TINY = ("--images", "32", "--batch", "8", "--precision", "fp32", *sets("network.width=8", "network.blocks=1"))
+SHORT = ("--images", "32", "--batch", "8", "--precision", "fp32", *sets("network.width=8", "network.blocks=1"))
 
 
 def test_a_mode_survives_to_the_file(
@@ -26,7 +26,7 @@ def test_a_mode_survives_to_the_file(
             tmp_path / f"{mode} run",
             tmp_path / f"{mode} pictures",
         )
-        assert cli("train", photos, "--out", out, *TINY) == 0
+        assert cli("train", photos, "--out", out, *SHORT) == 0
         assert json.loads((out / "config.json").read_text())["data"]["mode"] == mode
         capsys.readouterr()
         assert cli("sample", out, "-n", "3", "--steps", "2", "--out", pictures) == 0
@@ -46,7 +46,7 @@ def test_a_mode_survives_to_the_file(
 def test_mixed_modes_by_choice(cli: Cli, folder: Callable[..., Path], tmp_path: Path) -> None:
     photos = folder(3)
     Image.new("L", (8, 8)).save(photos / "grey.png")
-    assert cli("train", photos, "--out", tmp_path / "run", "--mode", "RGBA", *TINY) == 0
+    assert cli("train", photos, "--out", tmp_path / "run", "--mode", "RGBA", *SHORT) == 0
     assert cli("sample", tmp_path / "run", "-n", "1", "--steps", "1", "--out", tmp_path / "p") == 0
     with Image.open(tmp_path / "p" / "00000.png") as image:
         assert image.mode == "RGBA"
@@ -160,7 +160,7 @@ def test_a_picture_of_weights_that_are_gone(cli: Cli, run: Path, capsys: pytest.
 
 
 def test_a_dry_run_leaves_nothing(cli: Cli, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli("train", "digits", "--out", tmp_path / "run", "--dry-run", *TINY) == 0
+    assert cli("train", "digits", "--out", tmp_path / "run", "--dry-run", *SHORT) == 0
     assert not (tmp_path / "run").exists()
     out = capsys.readouterr().out
     assert "of memory per process" in out
@@ -207,14 +207,14 @@ def test_every_flag_reaches_the_run(cli: Cli, folder: Callable[..., Path], tmp_p
 def test_bad_images_are_left_out_if_asked(cli: Cli, folder: Callable[..., Path], tmp_path: Path) -> None:
     photos, out = folder(4), tmp_path / "run"
     (photos / "bad.png").write_text("text")
-    assert cli("train", photos, "--out", out, "--skip-bad", *TINY) == 0
+    assert cli("train", photos, "--out", out, "--skip-bad", *SHORT) == 0
     config = json.loads((out / "config.json").read_text())
     assert (config["data"]["images"], config["data"]["skip_bad"]) == (4, True)
     assert cli("train", photos, "--out", out) == 0
 
 
 def test_tensorboard(cli: Cli, tmp_path: Path) -> None:
-    assert cli("train", "digits", "--out", tmp_path / "run", *TINY, "--tensorboard") == 0
+    assert cli("train", "digits", "--out", tmp_path / "run", *SHORT, "--tensorboard") == 0
     assert list((tmp_path / "run" / "tensorboard").glob("events.*"))
 
 
@@ -236,7 +236,7 @@ def test_names_with_brackets_are_no_markup(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "_update", poisoned)
-        assert cli("train", photos, "--out", tmp_path / "run", *TINY) == 0
+        assert cli("train", photos, "--out", tmp_path / "run", *SHORT) == 0
     out = capsys.readouterr().out
     assert "warning skipped step 2" in out
     assert "[/red]" in out
@@ -253,7 +253,7 @@ def test_diverged_is_exit_code_3(cli: Cli, tmp_path: Path, capsys: pytest.Captur
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trainer, "_update", poisoned)
-        code = cli("train", "digits", "--out", tmp_path / "run", *TINY, "--set", "training.patience=3")
+        code = cli("train", "digits", "--out", tmp_path / "run", *SHORT, "--set", "training.patience=3")
     assert code == 3
     err = capsys.readouterr().err
     assert err.startswith("ddpm: 3 consecutive steps up to step 3 had no finite gradient (images ")
