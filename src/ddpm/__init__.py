@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ddpm.records.score import Score
     from ddpm.system.errors import InputError
 
-_ROOMS = {
+_MODULES = {
     "train": "ddpm.pipeline",
     "distill": "ddpm.pipeline",
     "import_model": "ddpm.pipeline",
@@ -38,8 +38,8 @@ _ROOMS = {
 
 def __getattr__(name: str) -> Any:
     # Imported at first use, so that `ddpm --help` does not wait for torch.
-    if name not in _ROOMS:
+    if name not in _MODULES:
         raise AttributeError(f"module 'ddpm' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_ROOMS[name]), name)
+    return getattr(import_module(_MODULES[name]), name)

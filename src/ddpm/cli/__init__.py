@@ -34,7 +34,7 @@ app = App(
     exit_on_error=False,
     default_parameter=Parameter(converter=exactly, negative_iterable=()),
 )
-_PLACES = {
+_MODULES = {
     "plot": "report:plot",
     "import": "exchange:import_model",
     "export": "exchange:export_model",
@@ -70,7 +70,7 @@ _COMMANDS = {
 }
 for _name, _help in _COMMANDS.items():
     _function = _name.replace("-", "_")
-    app.command(f"ddpm.cli.{_PLACES.get(_name, f'{_function}:{_function}')}", name=_name, help=_help)
+    app.command(f"ddpm.cli.{_MODULES.get(_name, f'{_function}:{_function}')}", name=_name, help=_help)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

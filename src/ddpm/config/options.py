@@ -43,7 +43,7 @@ class Flag:
     condition: str = ""
 
 
-class Place(NamedTuple):
+class OptionPaths(NamedTuple):
     """An option with the type to parse, and every path that it sets."""
 
     flag: Flag
@@ -52,13 +52,13 @@ class Place(NamedTuple):
 
 
 @cache
-def options(root: type) -> dict[str, Place]:
+def options(root: type) -> dict[str, OptionPaths]:
     """All options of a tree by flat name, in the order of the tree."""
-    found: dict[str, Place] = {}
+    found: dict[str, OptionPaths] = {}
     for name, flag, kind, path in _walk(root, ()):
         before = found[name].paths if name in found else ()
         if path not in before:
-            found[name] = Place(flag, kind, (*before, path))
+            found[name] = OptionPaths(flag, kind, (*before, path))
     return found
 
 
@@ -79,7 +79,7 @@ def _walk(group: type, above: KeyPath) -> Iterator[tuple[str, Flag, Any, KeyPath
 
 def under(root: type, field: str) -> list[str]:
     """The flat names of the options in a field."""
-    return [name for name, place in options(root).items() if any(path[0] == field for path in place.paths)]
+    return [name for name, option in options(root).items() if any(path[0] == field for path in option.paths)]
 
 
 def changes(root: type, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,9 +127,9 @@ def changed(own: Settings, given: Mapping[str, Any], *, without: Collection[str]
     tree = merged(root, before, changes(root, given))
     idle = [field for field in hints(root) if _idle(root, field, tree.get(field))]
     for name, value in given.items():
-        places = options(root)[name].paths
-        if value is not None and all(path[0] in idle and path != _key(root, path[0]) for path in places):
-            raise InputError("conflict", _without(root, name, places[0][0]))
+        paths = options(root)[name].paths
+        if value is not None and all(path[0] in idle and path != _key(root, path[0]) for path in paths):
+            raise InputError("conflict", _without(root, name, paths[0][0]))
     tree |= dict.fromkeys(idle)
     try:
         return root.model_validate(tree)
@@ -139,7 +139,7 @@ def changed(own: Settings, given: Mapping[str, Any], *, without: Collection[str]
 
 def flat_name(root: type, path: KeyPath) -> str:
     """The flat name of a path; empty for a group."""
-    return next((name for name, place in options(root).items() if path in place.paths), "")
+    return next((name for name, option in options(root).items() if path in option.paths), "")
 
 
 def flat(settings: BaseModel) -> dict[str, Any]:

@@ -152,8 +152,8 @@ class SamplingConfig(Strict):
     @property
     def given(self) -> dict[str, tuple[str, Any]]:
         """The options that give every image a condition: their flat names and values, by kind of condition."""
-        marked = {place.flag.condition: (name, place) for name, place in options(type(self)).items()}
-        values = {kind: (name, at(self, place.paths[0])) for kind, (name, place) in marked.items() if kind}
+        marked = {option.flag.condition: (name, option) for name, option in options(type(self)).items()}
+        values = {kind: (name, at(self, option.paths[0])) for kind, (name, option) in marked.items() if kind}
         return {kind: (name, value) for kind, (name, value) in values.items() if value is not None}
 
     @property

@@ -9,7 +9,7 @@ from ddpm.engine.codec import open_codec
 from ddpm.engine.diffusion import Diffusion
 from ddpm.engine.run import LoadedRun
 from ddpm.records.average import folder_of
-from ddpm.records.guidance import Average
+from ddpm.records.guidance import Average, GuidanceRecord
 from ddpm.records.run_folder import RunFolder, Weights, fingerprint
 from ddpm.system.allocator import keep_freed_memory
 from ddpm.system.device import device_of
@@ -33,12 +33,8 @@ def load(path: str | Path, device: str | torch.device | None = None, *, own: boo
     if folder.is_file():
         raise InputError("invalid", f"{folder} is {_kind(folder)}, not a run folder; use the run folder itself")
     run = RunFolder.open(folder)
-    config, weights, guided = run.config(), run.weights(), run.guidance()
-    known = fingerprint(weights)
-    if guided is not None and not guided.suits(known):
-        guided = None
-    if guided is not None and guided.average is not None and run.checkpoint is None and not own:
-        weights, known = _chosen(run, guided.average), guided.average.weights
+    config = run.config()
+    weights, known, guided = current_weights(run, own=own)
     keep_freed_memory()
     model = build.build_model(config, lambda empty: checkpoints.check_fit(empty.state_dict(), weights, str(folder)))
     checkpoints.load_into(model.state_dict(), weights, str(folder))
@@ -48,6 +44,24 @@ def load(path: str | Path, device: str | torch.device | None = None, *, own: boo
     engine = Diffusion.of(config, model, where, open_codec(run, config, where))
     text = build.build_text(config, where, folder=run.text.absolute())
     return LoadedRun(engine, config, folder, known, tuned, guided, text=text)
+
+
+def current_weights(run: RunFolder, *, own: bool = False) -> tuple[Weights, str, GuidanceRecord | None]:
+    """The weights that a run samples with, their hash, and the search for guidance that used them.
+
+    Args:
+        own: the weights in ``model.safetensors`` even if a search found a better average.
+
+    Raises:
+        InputError: they are missing or damaged.
+    """
+    weights, guided = run.weights(), run.guidance()
+    known = fingerprint(weights)
+    if guided is not None and not guided.suits(known):
+        guided = None
+    if guided is not None and guided.average is not None and run.checkpoint is None and not own:
+        weights, known = _chosen(run, guided.average), guided.average.weights
+    return weights, known, guided
 
 
 def _chosen(run: RunFolder, average: Average) -> Weights:

@@ -42,7 +42,7 @@ Fill = npt.NDArray[np.bool_]
 SEEN = {"L": ("L", "LA", "I;16"), "RGB": ("RGB", "RGBA"), "RGBA": ("RGBA",)}
 """Mode of a run -> modes of pictures that it can edit, keeping any alpha and bit depth that it does not model."""
 
-TOLD = (PROFILE, "dpi", "exif")
+KEPT_INFO = (PROFILE, "dpi", "exif")
 """The keys of ``image.info`` that remain true of an edited picture."""
 
 KEPT = frozenset(mode for modes in SEEN.values() for mode in modes)
@@ -235,5 +235,5 @@ def _kept(image: Image.Image) -> Image.Image:
 
 def like(made: Image.Image, given: Image.Image) -> Image.Image:
     """A new picture with the colour profile, resolution and EXIF of a given one, which a PNG of it keeps."""
-    made.info |= {key: given.info[key] for key in TOLD if key in given.info}
+    made.info |= {key: given.info[key] for key in KEPT_INFO if key in given.info}
     return made

@@ -36,7 +36,7 @@ from ddpm.training.watch import Watch
 OWN = ("factor", "latent_channels", "adversarial", "lpips")
 """Flags of ``ddpm train`` that only an autoencoder has."""
 SHARED = ("recipe", "for", "images", "size", "mode", "fit", "skip_bad", "split", "max_pixels", "precision", "set")
-KEYS = {name: ".".join(place.paths[0]) for name, place in options(AutoencoderConfig).items()}
+KEYS = {name: ".".join(option.paths[0]) for name, option in options(AutoencoderConfig).items()}
 """Flags that are keys of the config."""
 
 

@@ -25,7 +25,9 @@ FLAGS = (
     *("factor", "latent_channels", "adversarial", "lpips"),
 )
 """Flags of ``ddpm train`` that set more than one key of the config, except the budget."""
-KEYS = {name: ".".join(place.paths[0]) for name, place in options(RunConfig).items() if place.paths[0][0] != "sampling"}
+KEYS = {
+    name: ".".join(option.paths[0]) for name, option in options(RunConfig).items() if option.paths[0][0] != "sampling"
+}
 """Flags that are keys of the config."""
 
 

@@ -97,8 +97,7 @@ def render(run: Run, others: Sequence[Run] = ()) -> str:
         by_calls=calls,
         by_minutes=training_time.table(courses) if courses else None,
         minutes_note=training_time.MEANING,
-        incomplete=(calls.missing() if calls else {})
-        | (training_time.missing(group, courses, like) if courses else {}),
+        incomplete=missing,
         best=training_time.best(group[0], courses),
         measure=_command("evaluate", run.folder),
         commands=_commands(run, score, headline),

@@ -13,7 +13,7 @@ import numpy as np
 from ddpm import build
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
-from ddpm.engine.loading import load
+from ddpm.engine.loading import current_weights
 from ddpm.images.decode import BadImage, read_picture
 from ddpm.records import likelihood, score, sweep
 from ddpm.records.alignment import AlignmentRecord
@@ -119,8 +119,8 @@ class Run:
 
     @cached_property
     def weights(self) -> str | None:
-        """Hash of the run's own weights, as scores name them; None before its first checkpoint."""
-        return load(self.folder, "cpu").weights if self.files.weights_file.exists() else None
+        """Hash of the weights that the run samples with, as scores name them; None before its first checkpoint."""
+        return current_weights(self.files)[1] if self.files.weights_file.exists() else None
 
 
 def read(folder: Path) -> Run:

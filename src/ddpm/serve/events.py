@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
+from ddpm.serve.orders import ENDED
+
 WAITING = 32
 """The events that may wait for one listener; further progress and previews are left out."""
 
@@ -26,7 +28,7 @@ class Happened(NamedTuple):
     @property
     def last(self) -> bool:
         """Whether nothing more will happen."""
-        return self.kind in ("done", "failed", "cancelled")
+        return self.kind in ENDED
 
 
 Listener = asyncio.Queue[Happened]

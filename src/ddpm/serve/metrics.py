@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from ddpm.serve.orders import ENDED
 from ddpm.serve.server import Server
 
 
@@ -19,7 +20,7 @@ class ServerCollector:
         queue, worker = self.server.queue, self.server.worker
         yield GaugeMetricFamily("ddpm_jobs_waiting", "Jobs that wait", queue.waiting)
         ended = CounterMetricFamily("ddpm_jobs_ended", "Jobs that ended", labels=["state"])
-        for state in ("done", "failed", "cancelled"):
+        for state in ENDED:
             ended.add_metric([state], queue.counts[state])
         yield ended
         yield CounterMetricFamily("ddpm_pictures", "Pictures drawn", worker.pictures)

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -12,7 +12,10 @@ from ddpm.system.names import Fit, suggest
 from ddpm.system.record import Record, Strict, bounds
 
 TaskName = Literal["sample", "inpaint", "outpaint", "edit", "upscale", "interpolate"]
-StateName = Literal["queued", "running", "done", "failed", "cancelled"]
+EndName = Literal["done", "failed", "cancelled"]
+StateName = Literal["queued", "running"] | EndName
+ENDED: tuple[EndName, ...] = get_args(EndName)
+"""States in which nothing more happens."""
 MOST_PICTURES, MOST_STEPS, MOST_SIDE = 64, 1000, 1 << 13
 """The pictures of a request, the steps of each, and the pixels that outpainting adds on one side."""
 LONGEST_NAME, LONGEST_PROMPT = 200, 4096
@@ -151,7 +154,7 @@ class Ticket(Record):
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen to it."""
-        return self.state in ("done", "failed", "cancelled")
+        return self.state in ENDED
 
     def picture(self, k: int) -> str:
         """The name of its picture k."""

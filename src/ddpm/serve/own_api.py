@@ -143,7 +143,7 @@ def remove(name: str, server: Its) -> dict[str, str]:
 @router.get("/pictures/{name}/record")
 def record(name: str, server: Its) -> dict[str, Any]:
     """The record of a finished picture."""
-    return told(Provenance.read(_picture(server, name)))
+    return for_clients(Provenance.read(_picture(server, name)))
 
 
 def _picture(server: Server, name: str) -> Path:
@@ -169,10 +169,10 @@ def read_record(sent: Sent) -> dict[str, Any]:
         raise InputError(
             "invalid", f"the record in the picture has {len(text):,} characters, more than any record of ddpm"
         )
-    return told(Provenance.from_json(text, "the record in the picture"))
+    return for_clients(Provenance.from_json(text, "the record in the picture"))
 
 
-def told(record: Provenance) -> dict[str, Any]:
+def for_clients(record: Provenance) -> dict[str, Any]:
     """A record with its settings by flag as well, as requests give them."""
     return {**record.model_dump(mode="json"), "settings": by_flag(record.sampling)}
 

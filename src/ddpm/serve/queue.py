@@ -116,9 +116,9 @@ class Queue:
             pictures = sum(n for _, n in self._timed)
             if not pictures:
                 return None
-            ahead = {*self._running, *self._waiting[: self.position(id)]}
+            unserved = {*self._running, *self._waiting[: self.position(id)]}
             seconds = sum(took for took, _ in self._timed) / pictures
-            return seconds * sum(self._tickets[i].order.n for i in ahead) if id in ahead else 0.0
+            return seconds * sum(self._tickets[i].order.n for i in unserved) if id in unserved else 0.0
 
     def timed(self, seconds: float, pictures: int) -> None:
         """Note the time that pictures took."""

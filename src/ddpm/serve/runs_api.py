@@ -84,7 +84,7 @@ def run(name: str, server: Its) -> dict[str, Any]:
 @router.get("/choices")
 def choices() -> dict[str, Any]:
     """The solvers and grids by name, and what each setting means."""
-    settings = {name: place.flag.help for name, place in options(SamplingConfig).items() if name not in KEPT_BACK}
+    settings = {name: option.flag.help for name, option in options(SamplingConfig).items() if name not in KEPT_BACK}
     return {"solvers": list(get_args(SolverName)), "grids": list(get_args(GridName)), "settings": settings}
 
 

@@ -58,10 +58,10 @@ class Trainings:
         self._name: str | None = None
         self._lock = threading.Lock()
         for name in self.names():
-            told = read_json(self._command(name))
+            recorded = read_json(self._command(name))
             with suppress(psutil.Error, KeyError, TypeError):
-                process = psutil.Process(told["pid"])
-                if process.cmdline()[-len(told["command"]) :] == told["command"]:
+                process = psutil.Process(recorded["pid"])
+                if process.cmdline()[-len(recorded["command"]) :] == recorded["command"]:
                     self._process, self._name = process, name
 
     @property

@@ -143,7 +143,7 @@ class Worker(threading.Thread):
         mask = opened(self.store.given(ticket.given("mask")))._replace(name="the mask") if masked else None
 
         def progress(done: int, of: int, what: str = "", /) -> None:
-            self._told([(ticket.id, 0)], done / of)
+            self._report([(ticket.id, 0)], done / of)
 
         watch = partial(self._watch, run, [(ticket.id, k) for k in range(ticket.order.n)], 0.0, 1.0)
         images = drawing.work(run, ticket, given, mask, progress, watch)
@@ -151,7 +151,7 @@ class Worker(threading.Thread):
             self._finish(ticket, k, image)
         self.batches += 1
 
-    def _told(self, rows: Sequence[tuple[str, int]], done: float) -> None:
+    def _report(self, rows: Sequence[tuple[str, int]], done: float) -> None:
         """Report the progress of a batch.
 
         Raises:
@@ -167,7 +167,7 @@ class Worker(threading.Thread):
         self, run: LoadedRun, rows: Sequence[tuple[str, int]], before: float, share: float, moment: Moment
     ) -> None:
         """Report the progress of a batch, with previews for clients that listen."""
-        self._told(rows, before + share * moment.number / moment.of)
+        self._report(rows, before + share * moment.number / moment.of)
         every = max(1, moment.of // PREVIEWS)
         if moment.number % every or moment.number == moment.of:
             return
