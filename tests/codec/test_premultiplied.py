@@ -19,6 +19,12 @@ def test_what_is_seen_comes_back_exactly() -> None:
     assert not back[~seen.expand_as(back)].any()
 
 
+def test_a_decoder_that_exceeds_full_opacity_does_not_darken() -> None:
+    white = torch.ones(1, 4, 1, 1)
+    white[:, 3] = 1.2
+    assert (straight(white) == 255).all()
+
+
 def test_what_looks_alike_is_equal() -> None:
     other = PICTURE.clone()
     other[..., :3] = torch.where(PICTURE[..., 3:] == 0, 200, PICTURE[..., :3])

@@ -29,6 +29,18 @@ def test_a_seam_has_no_step_and_fades() -> None:
     assert (more[:, 20:] == 0).all()
 
 
+def test_invisible_colours_do_not_spread() -> None:
+    """The known half is transparent, stored with white; what was drawn is red."""
+    known, red = np.full((16, 24, 4), 255, np.uint8), np.array([200, 30, 30, 255], np.uint8)
+    known[..., 3] = 0
+    pixels = np.where(FILL[..., None], red, known)
+    black = np.where(FILL[..., None], red, np.uint8(0))
+    assert np.array_equal(blended(black, pixels, FILL, 4), black)
+    striped = known.copy()
+    striped[::2, :, 3] = 255  # rows of opaque white
+    assert (extended(striped, FILL)[FILL][:, :3] == 255).all()
+
+
 def test_nothing_changes_where_the_known_pixels_were_drawn_as_they_are() -> None:
     drawn = np.where(FILL[..., None], np.uint8(7), SLOPE)
     assert np.array_equal(blended(drawn, SLOPE, FILL, 4), drawn)

@@ -28,7 +28,7 @@ def straight(x: torch.Tensor) -> torch.Tensor:
     """The inverse of :func:`premultiplied`, (B, C, H, W) to (B, H, W, C) uint8; transparent pixels become black."""
     x = x.float()
     if x.shape[1] == 4:
-        colour, alpha = x[:, :3], x[:, 3:]
+        colour, alpha = x[:, :3], x[:, 3:].clamp(-1, 1)  # a network may exceed 1, which would darken its colours
         # alphas below half a step are rounded to 0
         opaque = (alpha + 1) / 2 >= 0.5 / 255
         x = torch.cat([torch.where(opaque, 2 * (colour + 1) / (alpha + 1) - 1, -1), alpha], 1)

@@ -16,8 +16,8 @@ def extended(pixels: Pixels, fill: Fill) -> Pixels:
     receptive field than one block, and would otherwise see what is to be replaced.
     """
     # (H, W, C) -> (1, C, H, W) and (1, 1, H, W)
-    x, known = torch.tensor(pixels).movedim(-1, 0)[None].float(), torch.from_numpy(~fill)[None, None]
-    found: Pixels = _extended(x, known)[0].movedim(0, -1).round().clamp(0, 255).to(torch.uint8).numpy()
+    x, known = torch.from_numpy(_premultiplied(pixels)).movedim(-1, 0)[None], torch.from_numpy(~fill)[None, None]
+    found = _straight(_extended(x, known)[0].movedim(0, -1).numpy())
     return np.where(fill[..., None], found, pixels)
 
 
@@ -42,13 +42,29 @@ def blended(drawn: Pixels, pixels: Pixels, fill: Fill, width: int) -> Pixels:
         width: the standard deviation, in pixels.
     """
     known = ~fill[..., None]
-    missed = known * (pixels.astype(np.float32) - drawn)
+    before = _premultiplied(drawn)
+    missed = known * (_premultiplied(pixels) - before)
     if not missed.any():
         return drawn
     near = _blurred(known.astype(np.float32), width)
     more = _blurred(missed, width) / np.maximum(near, 1e-6) * np.minimum(1, 2 * near)
-    corrected = (drawn + more).round().clip(0, 255).astype(np.uint8)
-    return np.where(fill[..., None], corrected, drawn)
+    return np.where(fill[..., None], _straight(before + more), drawn)
+
+
+def _premultiplied(pixels: Pixels) -> npt.NDArray[np.float32]:
+    """Pixels in 0 … 255, with colours times alpha: the colours of transparent pixels, which nobody sees, are 0."""
+    x = pixels.astype(np.float32)
+    if x.shape[2] == 4:
+        x[..., :3] *= x[..., 3:] / 255
+    return x
+
+
+def _straight(x: npt.NDArray[np.float32]) -> Pixels:
+    """The inverse of :func:`_premultiplied`, rounded; transparent pixels become black."""
+    x = x.clip(0, 255)
+    if x.shape[2] == 4:
+        x[..., :3] *= np.where(x[..., 3:] < 0.5, 0, 255 / np.maximum(x[..., 3:], 0.5))
+    return x.round().clip(0, 255).astype(np.uint8)
 
 
 def _blurred(x: npt.NDArray[np.float32], std: int) -> npt.NDArray[np.float32]:
