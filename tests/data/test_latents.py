@@ -14,6 +14,7 @@ from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.latents import CHUNK, with_latents
 from ddpm.data.loader import Steps, batch_of
+from ddpm.data.open import open_source
 from ddpm.images.geometry import Geometry
 from ddpm.system.cache import latents_folder
 from refusal import refuses
@@ -117,6 +118,20 @@ def test_another_codec_or_other_images_have_their_own(data: Dataset) -> None:
     fewer = Counted()
     made(replace(data, fingerprint="other"), fewer, flip=False)
     assert fewer.seen == N
+
+
+def test_a_damaged_image_that_is_decoded_as_it_is_read_is_replaced_by_the_next(
+    tmp_path: Path, png: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DDPM_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for i in range(3):
+        image = png(i, size=(8, 8), mode="RGB")
+        (folder / f"{i}.png").write_bytes(image[: len(image) - 40 * (i == 1)])
+    data = prepare(replace(open_source(folder), streamed=True), Geometry((8, 8), "RGB"), skip_bad=True)
+    found = batch_of(made(data, flip=False), np.arange(3)).images
+    assert found.equal(moments(torch.tensor(data.read(np.array([0, 2, 2])))))
 
 
 def test_latents_that_are_not_finite_are_refused_by_name(data: Dataset) -> None:

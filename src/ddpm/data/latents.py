@@ -64,7 +64,7 @@ def encoder(data: Dataset, moments: Callable[[torch.Tensor], torch.Tensor], devi
     """The encoder of a data set; see :func:`with_latents`."""
 
     def encode(mirror: bool, first: int, last: int) -> Moments:
-        pixels = data.read_exactly(np.arange(first, last))
+        pixels = data.read(np.arange(first, last))
         pixels = np.ascontiguousarray(pixels[:, :, ::-1]) if mirror else pixels
         found: Moments = moments(torch.from_numpy(pixels).to(device)).cpu().numpy()
         return found
