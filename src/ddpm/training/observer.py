@@ -97,7 +97,7 @@ class Observer:
         if found[0] is None:
             return
         yield Event("held-out", done, images, {"psnr": found[0]})
-        acted = [watch.act(model, found[0]) for model in (self.trainer.model, self.trainer.ema.model)]
+        acted = [watch.act(model, images, found[0]) for model in (self.trainer.model, self.trainer.ema.model)]
         if acted[0]:
             yield Event("warning", done, images, {"text": acted[0]})
 
