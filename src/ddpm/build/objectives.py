@@ -23,7 +23,7 @@ from ddpm.metrics.features.lpips import LPIPS
 from ddpm.metrics.features.perceptual import EmbeddedDistance
 from ddpm.objectives import Hybrid, Loss, SimpleLoss, Variational, level_sampling, weighting
 from ddpm.objectives.adversarial import PatchAdversary
-from ddpm.objectives.autoencoding import Autoencoding
+from ddpm.objectives.autoencoding import Autoencoding, scaled
 from ddpm.objectives.bound import least
 from ddpm.objectives.classification import Classification
 from ddpm.objectives.consistency import ConsistencyDistillation, MidTraining, Tuning
@@ -214,9 +214,18 @@ def build_autoencoding(config: AutoencoderConfig, device: torch.device) -> Autoe
     """The objective of an autoencoder, with the networks of its loss on a device.
 
     Raises:
-        InputError: the weights of LPIPS cannot be read, or changed.
+        InputError: the weights of LPIPS cannot be read, or changed; or the images are too small for the discriminator.
     """
     o, how = config.objective, config.objective.adversarial
+    side, factor = min(config.data.size), config.network.factor
+    side = factor * scaled(side // factor, factor) if o.equivariance else side
+    if how is not None and 2**how.layers > side:
+        raise InputError(
+            "invalid",
+            f"objective.adversarial.layers is {how.layers}, too many for images of {side} pixels"
+            f"{', the smallest with objective.equivariance' if o.equivariance else ''}; use at most "
+            f"{side.bit_length() - 1}",
+        )
     # read even if its term has no weight: LPIPS is measured at the end, too
     lpips = None if o.lpips is None else build_lpips(o.lpips, device)
     return Autoencoding(

@@ -130,9 +130,13 @@ class Autoencoding:
         sides = z.shape[2:]
         scale = LEAST_SCALE + (1 - LEAST_SCALE) * scale
         factor = x.shape[-1] // sides[-1]
-        least = -(-LEAST_SIDE // factor)
-        smaller = [max(min(n, least), round(scale * n)) for n in sides]
+        smaller = [scaled(n, factor, scale) for n in sides]
         return resized(z, smaller), resized(x, [factor * n for n in smaller])
+
+
+def scaled(side: int, factor: int, scale: float = LEAST_SCALE) -> int:
+    """A side of downsampled latents, of which each position stands for ``factor`` pixels."""
+    return max(min(side, -(-LEAST_SIDE // factor)), round(scale * side))
 
 
 def kl_divergence(mean: torch.Tensor, logvar: torch.Tensor) -> torch.Tensor:
