@@ -13,6 +13,10 @@ from ddpm.config.training import TrainSettings
     [
         ({"for": "1h"}, "ddpm train photos --codec runs/ae"),
         ({"size": "64x48", "mode": "L"}, "ddpm train photos --size 64x48 --mode L --codec runs/ae"),
+        (
+            {"skip_bad": True, "split": "a b", "max_pixels": "400M"},
+            "ddpm train photos --skip-bad --split 'a b' --max-pixels 400M --codec runs/ae",
+        ),
     ],
 )
 def test_the_next_command_reads_images_as_it_did(given: dict[str, Any], expected: str) -> None:

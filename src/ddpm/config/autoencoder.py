@@ -1,6 +1,7 @@
 """The configuration of an autoencoder."""
 
 import math
+import shlex
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -103,6 +104,9 @@ AutoencoderNetwork = Annotated[
 """Settings of any kind of autoencoder. All kinds have ``image_channels``, ``channels``, ``factor``, ``stochastic`` and
 ``describe()``. No other is read by other packages, but for that of the network."""
 
+SAME = ("size", "mode", "fit", "skip_bad", "split", "max_pixels")
+"""Flags of ``ddpm train`` that a model of the latents of the same images needs, too."""
+
 
 class AutoencoderConfig(Record):
     """A fully resolved autoencoder.
@@ -130,8 +134,13 @@ class AutoencoderConfig(Record):
         """The command that trains a model on the latents of this autoencoder, whose run folder this is."""
         height, width = self.data.size
         known = {"size": f"{height}x{width}", "mode": self.data.mode, "fit": self.data.fit}
-        same = [f"--{flag} {value}" for flag, value in known.items() if flag in self.request]
-        return " ".join(["ddpm train", self.data.source or "photos/", *same, f"--codec {folder}"])
+        same = {flag: known.get(flag, self.request[flag]) for flag in SAME if flag in self.request}
+        flags = [
+            word
+            for flag, value in same.items()
+            for word in (f"--{flag.replace('_', '-')}", *[str(value)] * (value is not True))
+        ]
+        return shlex.join(["ddpm", "train", self.data.source or "photos/", *flags, "--codec", str(folder)])
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
