@@ -1,5 +1,6 @@
 """Diffusion in latents from the command line: a run that needs its folder alone, and what is refused."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -148,6 +149,13 @@ def test_a_student_has_the_codec_too(cli: Cli, alone: Path, monkeypatch: pytest.
 
 def test_a_changed_codec_is_found(alone: Path, tmp_path: Path) -> None:
     copy = RunFolder(alone / "run").codec
+    statistics = (copy / "latents.json").read_text()
+    tree = json.loads(statistics)
+    (copy / "latents.json").write_text(json.dumps(tree | {"mean": [mean + 1 for mean in tree["mean"]]}))
+    with refuses("incompatible", "the statistics of", "codec"):
+        load(alone / "run")
+    (copy / "latents.json").write_text(statistics)
+    load(alone / "run")
     other = autoencoders.stored(tmp_path / "other", seed=1)
     shutil.copy(tmp_path / "other" / "model.safetensors", copy)
     with refuses("incompatible", "latents.json"):  # the statistics of one, the weights of another

@@ -52,6 +52,7 @@ class AutoencoderCodecConfig(Strict):
     Attributes:
         source: The autoencoder's run folder, as given.
         weights: The hash of its weights.
+        statistics: The hash of the mean and spread of its latents; None in older runs.
         factor: The side, in pixels, of one position of the latents.
         image_channels: The channels of an image.
         latent_channels: The channels of the latents.
@@ -60,6 +61,7 @@ class AutoencoderCodecConfig(Strict):
     kind: Literal["autoencoder"] = "autoencoder"
     source: str
     weights: str
+    statistics: str | None = None
     factor: Annotated[int, bounds(1), at_most(LARGEST_SIDE)]
     image_channels: Annotated[int, bounds(1), at_most(MOST_CHANNELS)]
     latent_channels: Annotated[int, bounds(1), at_most(MOST_CHANNELS)]

@@ -61,6 +61,7 @@ class StoredCodec:
         return AutoencoderCodecConfig(
             source=str(self.source),
             weights=self.hash,
+            statistics=self.latents.statistics,
             factor=net.factor,
             image_channels=net.image_channels,
             latent_channels=net.channels,
@@ -72,11 +73,14 @@ class StoredCodec:
         Raises:
             InputError: it is not.
         """
-        if self.hash != known.weights:
-            raise InputError(
-                "incompatible",
-                f"the weights of {self.source} changed since {run} was started; restore a backup, or train a new run",
-            )
+        found, expected = (self.hash, self.latents.statistics), (known.weights, known.statistics)
+        for own, recorded, what in zip(found, expected, ("weights", "statistics"), strict=True):
+            if own != recorded is not None:
+                raise InputError(
+                    "incompatible",
+                    f"the {what} of {self.source} changed since {run} was started; restore a backup, or train a new "
+                    "run",
+                )
 
     def write(self, folder: Path) -> None:
         """Copy the autoencoder into a folder.

@@ -1,5 +1,6 @@
 """The statistics of an autoencoder's latents."""
 
+from hashlib import sha256
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator
@@ -8,7 +9,7 @@ from ddpm.system.record import Record, finite
 
 
 class LatentsRecord(Record):
-    """``latents.json``: the latents of the training images, without noise.
+    """``latents.json``: the latents of the training images.
 
     Attributes:
         mean, spread: The mean and the standard deviation of each channel.
@@ -24,3 +25,8 @@ class LatentsRecord(Record):
     posterior: list[float] | None = None
     weights: str
     held_out: list[float] | None = None
+
+    @property
+    def statistics(self) -> str:
+        """The hash of the mean and spread."""
+        return sha256(repr((self.mean, self.spread)).encode()).hexdigest()[:16]
