@@ -10,6 +10,7 @@ from ddpm.codec.protocol import MomentsOf
 from ddpm.codec.tiles import Tiles
 from ddpm.core.stream import RowStreams
 from ddpm.objectives.autoencoding import VariationalAutoencoder
+from ddpm.system.device import exact_convolutions
 
 TILE = 512
 """The longest side, in pixels, of an image that is encoded and decoded at once."""
@@ -33,7 +34,7 @@ class TrainedAutoencoder(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AutoencoderCodec:
-    """A codec of latents with mean 0 and standard deviation 1 in each channel, computed in float32.
+    """A codec of latents with mean 0 and standard deviation 1 in each channel, computed in float32, never in TF32.
 
     If images have an alpha channel, their colours are premultiplied.
 
@@ -88,6 +89,7 @@ class AutoencoderCodec:
     def _units(self) -> int:
         return max(1, self.tile // self.factor)
 
+    @exact_convolutions()
     def _in_parts(self, apply: Tiles, x: torch.Tensor, scale: int) -> torch.Tensor:
         """Apply a network to a few images at a time, the last one repeated to fill the last batch.
 

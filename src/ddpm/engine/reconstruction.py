@@ -20,7 +20,7 @@ BATCH = 32
 WATCHED, SHOWN = (16, 256), 16
 """The fewest and the most held-out images whose PSNR is measured during training, and the number on a preview."""
 MEASURED = 4096
-"""The most training images whose latents are measured at the end."""
+"""The most training images, and the most held-out images, that are measured at the end."""
 
 
 def spread_evenly(data: Dataset, n: int) -> Dataset:

@@ -30,6 +30,7 @@ from ddpm.records.latents import LatentsRecord
 from ddpm.records.reconstruction import ReconstructionDistance, ReconstructionLPIPS, ReconstructionRecord
 from ddpm.records.run_folder import RunFolder, fingerprint
 from ddpm.records.score import FeaturesRecord
+from ddpm.system.device import exact_convolutions
 from ddpm.system.files import write_file
 from ddpm.system.progress import Progress, doing
 
@@ -41,6 +42,7 @@ COLUMNS = 8
 """The images on the sheet, each above its reconstruction."""
 
 
+@exact_convolutions()
 def measure_autoencoder(
     folder: RunFolder, kept: Dataset, held_out: Dataset, device: torch.device, progress: Progress
 ) -> tuple[ReconstructionRecord, LatentsRecord]:
@@ -58,9 +60,10 @@ def measure_autoencoder(
         if known.weights == latents.weights == hash:
             return known, latents
     model = load_autoencoder(config, weights, folder.path, device)
-    shown = held_out if len(held_out) else spread_evenly(kept, MEASURED)
+    kept, held_out = spread_evenly(kept, MEASURED), spread_evenly(held_out, MEASURED)
+    shown = held_out if len(held_out) else kept
     record = _reconstruction(model, config, shown, hash, bool(len(held_out)), device, doing(progress, "reconstructing"))
-    latents = latent_statistics(model, spread_evenly(kept, MEASURED), hash, doing(progress, "encoding"))
+    latents = latent_statistics(model, kept, hash, doing(progress, "encoding"))
     if len(held_out):
         others = latent_statistics(model, held_out, hash, doing(progress, "encoding"))
         relative = [own / usual for own, usual in zip(others.spread, latents.spread, strict=True)]
@@ -113,14 +116,13 @@ def _reconstruction(
 def _lpips(
     objective: AutoencodingConfig, pair: tuple[Dataset, Dataset], device: torch.device
 ) -> ReconstructionLPIPS | None:
-    """The mean LPIPS between the images of two data sets, in float32, never in TF32; None without its weights."""
+    """The mean LPIPS between the images of two data sets; None without its weights."""
     if objective.lpips is None:
         return None
     lpips, found = build.build_lpips(objective.lpips, device), []
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
-        for parts in zip(*map(in_parts, pair), strict=True):
-            for a, b in zip(*(part.to(device).split(PIECE) for part in parts), strict=True):
-                found.append(lpips(premultiplied(a), premultiplied(b)).double())
+    for parts in zip(*map(in_parts, pair), strict=True):
+        for a, b in zip(*(part.to(device).split(PIECE) for part in parts), strict=True):
+            found.append(lpips(premultiplied(a), premultiplied(b)).double())
     return ReconstructionLPIPS(
         mean=float(torch.cat(found).mean()), weights=lpips.hash, trained_on=objective.perceptual > 0
     )
@@ -132,22 +134,27 @@ def _distance(extractor: Extractor, pair: tuple[Dataset, Dataset], trained_on: b
 
 
 def latent_statistics(model: Model, data: Dataset, hash: str, progress: Progress) -> LatentsRecord:
-    """The mean and spread of each channel of the latents' means, over all positions of all images.
+    """The mean and standard deviation of each channel of the latents, over all positions of all images.
 
+    The variance of a channel is that of its means plus the mean of the variances that the encoder gives.
     A batch of m values with mean b joins n values with mean a by adding ``nm / (n + m) (a - b)²`` to the squared
     deviations (Chan et al. 1983).
     """
     n, done = 0, 0
-    centre = squares = posterior = torch.zeros(1, dtype=torch.float64)
+    centre = squares = noise = posterior = torch.zeros(1, dtype=torch.float64)
     for images in in_parts(data):
         # (B, C', h, w) -> (C', B · h · w)
         mean, logvar = (part.cpu().double().movedim(1, 0).flatten(1) for part in moments(model, images))
         m = mean.shape[1]
         step = mean.mean(1) - centre
         squares = squares + mean.var(1, correction=0) * m + n * m / (n + m) * step.square()
-        centre, posterior = centre + m / (n + m) * step, posterior + (0.5 * logvar).exp().sum(1)
+        centre = centre + m / (n + m) * step
+        noise, posterior = noise + logvar.exp().sum(1), posterior + (0.5 * logvar).exp().sum(1)
         n, done = n + m, done + len(images)
         progress(done, len(data))
     return LatentsRecord(
-        mean=centre.tolist(), spread=(squares / n).sqrt().tolist(), posterior=(posterior / n).tolist(), weights=hash
+        mean=centre.tolist(),
+        spread=((squares + noise) / n).sqrt().tolist(),
+        posterior=(posterior / n).tolist(),
+        weights=hash,
     )

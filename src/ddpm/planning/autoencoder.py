@@ -1,5 +1,6 @@
 """Turn images and a user's request into an autoencoder with every setting resolved."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -133,9 +134,10 @@ def reopen(config: AutoencoderConfig, out: Path, dataset: Dataset, accelerator: 
     dataset = replace(dataset, labels=None, classes=())
     kept, held = (dataset.subset(part) for part in split(len(dataset), s.seed, dataset.validation))
     psnr = HeldOutPSNR.of(held, s.images)
-    watch = Watch(psnr, 2 * s.checkpoint_every, 0.0)
+    watch = Watch(psnr, 2 * s.checkpoint_every)
     if adversarial is not None:
-        watch = Watch(psnr, s.checkpoint_every, adversarial.tolerance)
+        against = round((adversarial.start + adversarial.alone) * s.images)
+        watch = Watch(psnr, s.checkpoint_every, adversarial.tolerance, against)
     objective = build.build_autoencoding(config, accelerator.device)
     return Job(model, objective, s, kept, held, out, preview(kept, held), watch=watch)
 
@@ -157,6 +159,7 @@ class _AutoencoderDraft:
         changes, data = self.request.changes, self.dataset
         seed = whole_number("training.seed", changes.get("training.seed", 0))
         batch = whole_number("training.batch", changes.get("training.batch", tree["training"]["batch"]))
+        width = whole_number("network.width", changes.get("network.width", tree["network"]["width"]))
         training = {
             "images": images,
             "micro_batch": -(-batch // self.accelerator.num_processes),
@@ -173,7 +176,7 @@ class _AutoencoderDraft:
         whole: Tree = {
             "request": dict(self.asked),
             "data": data_section(self.request.images, data, seed),
-            "network": {"image_channels": data.shape[2], **tree["network"]},
+            "network": {"image_channels": data.shape[2], "norm_groups": math.gcd(32, width), **tree["network"]},
             "objective": objective,
             "training": training | tree["training"],
         }
@@ -198,4 +201,5 @@ class _AutoencoderDraft:
         A training step costs about as much as four encodings.
         """
         kept, held = split(len(self.dataset), 0, self.dataset.validation)
-        return {"measuring the autoencoder": min(MEASURING * images, min(len(kept), MEASURED) / 4 + len(held))}
+        measured = min(len(kept), MEASURED) / 4 + min(len(held), MEASURED)
+        return {"measuring the autoencoder": min(MEASURING * images, measured)}

@@ -50,7 +50,7 @@ def features_file(extractor: str, data: str) -> Path:
 
 def latents_folder(codec: str, data: str) -> Path:
     """The folder of a data set's latents under one codec, named by their hashes."""
-    return cache_folder() / "latents" / f"{codec}-{data}"
+    return cache_folder() / "latents" / f"v{FORMAT}-{codec}-{data}"
 
 
 def captions_folder(encoder: str, length: int, captions: str) -> Path:

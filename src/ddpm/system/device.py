@@ -1,5 +1,8 @@
 """The device to compute on, and the fastest safe precision of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from ddpm.system.errors import InputError
@@ -29,6 +32,13 @@ def device_of(name: str | torch.device | None) -> torch.device:
             "device", f"device {name} is not available; use cpu, or omit the device to select the best one"
         ) from e
     return device
+
+
+@contextmanager
+def exact_convolutions() -> Iterator[None]:
+    """A context, or a decorator, in which cuDNN convolves deterministically, and in float32 instead of TF32."""
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        yield
 
 
 def best_precision(device: torch.device) -> tuple[PrecisionName, str]:

@@ -9,6 +9,7 @@ from ddpm.metrics.features.inception_blocks import InceptionV3
 from ddpm.metrics.features.rgb import as_rgb
 from ddpm.metrics.features.weights import fetch, fill, fingerprint, read_weights
 from ddpm.system.cache import weights_folder
+from ddpm.system.device import exact_convolutions
 from ddpm.system.meta import shapes_only
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
@@ -67,7 +68,7 @@ class Inception:
     @torch.no_grad()
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """(B, H, W, C) uint8 -> (B, 2048) float32, none below 0, on the CPU."""
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        with exact_convolutions():
             return torch.cat([self._features(piece) for piece in torch.split(images, PIECE)])
 
     def _features(self, images: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ddpm.metrics.features.rgb import as_rgb
 from ddpm.metrics.features.weights import fingerprint
+from ddpm.system.device import exact_convolutions
 from ddpm.system.errors import InputError
 from ddpm.system.files import parse_json, read_file
 from ddpm.system.pretrained import import_transformers, loading, read_network
@@ -74,7 +75,7 @@ class Vision:
     @torch.no_grad()
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """(B, H, W, C) uint8 -> (B, dim) float32, on the CPU."""
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        with exact_convolutions():
             pieces = [self._embed(self._prepare(piece.to(self._device))).cpu() for piece in torch.split(images, PIECE)]
         return torch.cat(pieces)
 

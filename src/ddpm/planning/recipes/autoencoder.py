@@ -52,7 +52,7 @@ def autoencoder(size: tuple[int, int], factor: int | None = None) -> list[Rung]:
     Raises:
         InputError: the images are too small.
     """
-    factor = factor or (COARSE if max(size) >= LARGE else FINE)
+    factor = factor or (COARSE if max(size) >= LARGE and min(size) >= LEAST * COARSE else FINE)
     least = LEAST * factor
     if min(size) < least:
         h, w = size
