@@ -127,11 +127,12 @@ def test_pictures_are_interpolated_between_with_it() -> None:
 
 
 def test_previews_have_the_conditions_of_training_images(run: LoadedRun) -> None:
-    """Of the classes in turn, one without images left out."""
+    """Of the classes in turn, one without images left out, and spread over the images of each."""
     pixels, labels = np.arange(40, dtype=np.uint8).repeat(64).reshape(-1, 8, 8, 1), np.array([0, 2] * 20)
     first = {"brightness": lambda images, names: images[:, 0, 0, 0].astype(np.float32)}
     data = Dataset(pixels, labels, run.config.data.classes, derived=first)
     conditioner = Brightness()
     shown = preview(run.engine, 0, data, data.subset(np.arange(0)))
     shown.draw(Model(run.engine.model.net, {**run.engine.model.conditioners, "brightness": conditioner}))
-    assert torch.equal(conditioner.raw[-1], torch.arange(16))
+    spread = torch.tensor([0, 3, 5, 8, 11, 14, 16, 19])  # of 20 images of each class
+    assert torch.equal(conditioner.raw[-1], torch.stack([2 * spread, 2 * spread + 1], 1).flatten())

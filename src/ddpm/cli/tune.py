@@ -53,7 +53,7 @@ def tune(
             samples; the run's own by default.
         n: The number of samples to tune on; 32 by default, and as many more are drawn to measure the result. With
             --guidance: samples per guidance; 512 by default.
-        solvers: Solvers to try, as in dpm++-2m,unipc-3; by default all deterministic ones with one call per step. With
+        solvers: Solvers to try, as in dpm++-2m,unipc-3; by default seven with one call per step. With
             --guidance: the one of the samples; the run's own by default.
         grid: With --guidance: the grid of the samples, such as power; the run's own by default.
         guidance_scale: Scale of classifier-free guidance to tune the steps for; that of the run by default.

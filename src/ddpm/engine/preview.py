@@ -49,7 +49,7 @@ def preview(
         expected, cond = colour(images), engine.cond(batch.conditions, list(range(n)))
         sides = [] if cond is None or cond.image is None else [engine.decoded(cond.image), images]
     else:
-        in_turn = np.stack([np.resize(group, n) for group in groups], axis=1).ravel()[:n]
+        in_turn = np.stack([_spread(group, -(-n // len(groups))) for group in groups], axis=1).ravel()[:n]
         batch = batch_of(data, in_turn)
     conditions = batch.conditions
 
@@ -74,5 +74,9 @@ def _by_class(data: Dataset) -> list[Ints]:
 def _expected(data: Dataset, groups: list[Ints]) -> Colour:
     """Return the colours of training images, the same number from each group."""
     share = -(-min(LIMIT, len(data)) // len(groups))
-    rows = [group[np.linspace(0, len(group) - 1, share).round().astype(np.int64)] for group in groups]
-    return colour(data.read(np.concatenate(rows)))
+    return colour(data.read(np.concatenate([_spread(group, share) for group in groups])))
+
+
+def _spread(group: Ints, n: int) -> Ints:
+    """n of these indices, evenly spread, some repeatedly if there are fewer: images in order have similar captions."""
+    return group[np.linspace(0, len(group) - 1, n).round().astype(np.int64)]
