@@ -100,6 +100,21 @@ def test_the_nearer_caption_wins() -> None:
     assert texts == {"a.png": "near"}
 
 
+def test_an_empty_text_beside_the_image_is_none() -> None:
+    assert match(["a.png"], {"metadata.csv": "file_name,text\na.png,far\n", "a.txt": " \n"})[0] == {"a.png": "far"}
+
+
+def test_a_text_is_of_all_images_with_its_name() -> None:
+    assert match(["a.png", "a.jpg"], {"a.txt": "one\ntwo"})[0] == {"a.png": "one\ntwo", "a.jpg": "one\ntwo"}
+
+
+def test_the_first_column_that_has_one() -> None:
+    table = "file_name,text,caption\na.png, ,red\nb.png,blue,green\n"
+    lines = '{"file_name": "a.png", "text": null, "caption": "red"}\n{"file_name": "b.png", "text": "blue"}\n'
+    for files in ({"metadata.csv": table}, {"metadata.jsonl": lines}):
+        assert match(["a.png", "b.png"], files)[0] == {"a.png": "red", "b.png": "blue"}
+
+
 def test_accents_match_however_they_are_written() -> None:
     decomposed, composed = (unicodedata.normalize(form, "é.png") for form in ("NFD", "NFC"))
     texts, orphans, _ = match([decomposed], {"metadata.csv": f"file_name,text\n{composed},yes\n"})

@@ -19,6 +19,7 @@ from ddpm.data.tar import scan_tar
 from ddpm.images.decode import decode
 from ddpm.images.geometry import Geometry
 from ddpm.system.cache import cache_folder
+from ddpm.system.errors import Code
 from refusal import refuses
 from shards import tar
 
@@ -83,6 +84,8 @@ def test_they_are_those_of_a_folder_of_the_same_files(tmp_path: Path, png: Make)
         ({"1.json": '{"text": ["red", "round"], "cls": "ball"}'}, "ball", "red\nround"),
         ({"1.json": '{"caption": "red"}', "1.txt": "blue", "1.cls": " 0\n"}, "0", "blue"),
         ({"1.json": "[1]", "1.mask.png": "ignored"}, None, None),
+        ({"1.json": "{", "1.txt": "a\u2028b\rc"}, None, "a b\nc"),
+        ({"1.json": '{"text": " ", "caption": "red"}', "1.txt": ""}, None, "red"),
     ],
 )
 def test_labels_and_captions_in_every_form(
@@ -90,6 +93,30 @@ def test_labels_and_captions_in_every_form(
 ) -> None:
     source = open_source(tar(tmp_path / "a.tar", {"1.png": png(), **files}))
     assert [(item.name, item.label, item.caption) for item in source.items] == [("1.png", label, caption)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "named"),
+    [
+        ("1.txt", "süß".encode("latin1"), "unreadable", "0xfc at offset 1"),
+        ("1.txt", "a cat".encode("utf-16"), "unreadable", "utf-16"),
+        ("1.cls", "süß".encode("latin1"), "unreadable", "0xfc"),
+        ("1.json", '{"text": "süß"}'.encode("latin1"), "unreadable", "0xfc"),
+        ("1.json", '{"text": {"a": 1}}', "invalid", "text must be a string"),
+        (
+            "1.txt",
+            "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 3\n",
+            "missing",
+            "git lfs pull",
+        ),
+    ],
+)
+def test_texts_that_are_none_are_refused(
+    tmp_path: Path, png: Make, name: str, content: bytes | str, code: Code, named: str
+) -> None:
+    path = tar(tmp_path / "a.tar", {"1.png": png(), name: content})
+    with refuses(code, name, str(path), named):
+        open_source(path)
 
 
 @pytest.mark.parametrize("streamed", [False, True])

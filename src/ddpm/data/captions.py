@@ -4,7 +4,7 @@ import csv
 import posixpath
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE, getincrementaldecoder
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO, TextIOWrapper
 from itertools import chain, count, islice
 from typing import Any
@@ -45,8 +45,8 @@ def match_captions(
     """Find the captions of each image; see :func:`one_string`.
 
     Tables name the image in ``file_name``, relative to their own folder, and the caption in ``text`` or ``caption``,
-    in JSON also a list of captions. Rows that repeat a name add captions. A .txt with the image's name takes precedence
-    over table rows; each of its lines is a caption. Empty captions count as none.
+    in JSON also a list of captions. Rows that repeat a name add captions. A .txt with the name of one or more images
+    takes precedence over table rows; each of its lines is a caption. Empty captions count as none.
 
     Args:
         images: The names of the images.
@@ -60,7 +60,9 @@ def match_captions(
     """
     # Typed names and file-system names may encode the same letter differently.
     known = {nfc(name): name for name in images}
-    stems = {posixpath.splitext(name)[0]: name for name in known}
+    stems: dict[str, list[str]] = {}
+    for name in known:
+        stems.setdefault(posixpath.splitext(name)[0], []).append(known[name])
     texts: dict[str, list[str]] = {}
     orphans: list[str] = []
     tables = [name for name in others if posixpath.basename(name) in TABLES]
@@ -75,11 +77,11 @@ def match_captions(
             elif file_name or any(captions):
                 orphans.append(f"{table}: {file_name or f'line {line}'}")
     for name in beside:
-        image = stems.get(posixpath.splitext(nfc(name))[0])
-        if image is None:
+        captioned = stems.get(posixpath.splitext(nfc(name))[0], [])
+        if not captioned:
             orphans.append(name)
-        else:
-            texts[known[image]] = list(_lines(read, name))
+        elif own := one_string(_lines(read, name)):
+            texts |= {image: own.split("\n") for image in captioned}
     used = {*tables, *beside}
     ignored = tuple(name for name in others if name not in used)
     found = ((name, one_string(captions)) for name, captions in texts.items())
@@ -123,7 +125,6 @@ def example(captions: Iterable[str], most: int = 40) -> str | None:
 def _csv_rows(table: str, lines: Iterable[str]) -> Iterator[TableRow]:
     reader, began = csv.reader(chain(lines, END)), 1
     names = list[str]()
-    column: str | None = None
     try:
         for cells in reader:
             if cells == [END[-1]]:
@@ -134,8 +135,7 @@ def _csv_rows(table: str, lines: Iterable[str]) -> Iterator[TableRow]:
                 )
             if not names:
                 names = [cell.strip() for cell in cells]
-                column = _column(names)
-                if names and (column is None or "file_name" not in names):
+                if names and (_column(names) is None or "file_name" not in names):
                     raise _without_columns(table, names)
             elif any(cells[len(names) :]):
                 raise InputError(
@@ -145,7 +145,11 @@ def _csv_rows(table: str, lines: Iterable[str]) -> Iterator[TableRow]:
                 )
             else:
                 row = dict(zip(names, cells, strict=False))
-                yield began, row.get("file_name", ""), [row[column]] if column in row else []
+                yield (
+                    began,
+                    row.get("file_name", ""),
+                    [next((row[name] for name in COLUMNS if row.get(name, "").strip()), "")],
+                )
             began = reader.line_num + 1
     except csv.Error as error:
         raise InputError(
@@ -169,18 +173,31 @@ def _json_rows(table: str, lines: Iterable[str]) -> Iterator[TableRow]:
             )
         if "file_name" not in row:
             raise _without_columns(table, row)
-        column, first = _column(row), first or list(row)
-        captioned = captioned or column is not None
-        value = row.get(column or "")
-        captions = value if isinstance(value, list) else [value]
-        if not all(caption is None or isinstance(caption, str | int | float) for caption in captions):
-            raise InputError("invalid", f"{table}, line {number}: {column} must be a string or a list of strings")
+        first = first or list(row)
+        captioned = captioned or _column(row) is not None
+        captions = captions_in(row, f"{table}, line {number}")
         name = row["file_name"]
         if not isinstance(name, str | int | float | None):
             raise InputError("invalid", f"{table}, line {number}: file_name must be a string")
-        yield number, str(name or ""), [str(caption) for caption in captions if caption is not None]
+        yield number, str(name or ""), captions
     if first and not captioned:
         raise _without_columns(table, first)
+
+
+def captions_in(row: Mapping[str, Any], where: str) -> list[str]:
+    """The captions of a JSON object: those of the first of its columns that has any.
+
+    Raises:
+        InputError: if they are neither a string nor a list of strings.
+    """
+    for column in COLUMNS:
+        value = row.get(column)
+        captions = value if isinstance(value, list) else [value]
+        if not all(caption is None or isinstance(caption, str | int | float) for caption in captions):
+            raise InputError("invalid", f"{where}: {column} must be a string or a list of strings")
+        if one_string(found := [str(caption) for caption in captions if caption is not None]):
+            return found
+    return []
 
 
 def _column(names: Iterable[str]) -> str | None:
@@ -197,13 +214,43 @@ def _without_columns(table: str, names: Iterable[str]) -> InputError:
 
 
 def _lines(read: Read, name: str) -> Iterator[str]:
-    """The lines of a text, which end in \\n, \\r\\n or \\r; decoded one by one, as tables can be large."""
+    """The lines of a text; see :func:`lines_of`."""
     try:
         content = bytes(read(name))
     except (OSError, BadImage) as error:
         raise InputError(
             "unreadable", f"cannot read the captions in {name} ({error}); fix the file, or move it away"
         ) from error
+    return lines_of(content, name)
+
+
+def lines_of(content: bytes, name: str) -> Iterator[str]:
+    """The lines of a text, which end in \\n, \\r\\n or \\r; decoded one by one, as tables can be large.
+
+    Raises:
+        InputError: if it is not UTF-8 text, or a pointer to another file, or a line is too long.
+    """
+    check_text(content, name)
+    text = TextIOWrapper(BytesIO(content), "utf-8-sig", newline="")
+    for number in count(1):
+        row = text.readline(LONGEST_LINE)
+        if not row:
+            return
+        if len(row) == LONGEST_LINE:
+            raise InputError(
+                "unreadable",
+                f"{name}, line {number} has more than {LONGEST_LINE:,} characters, too many for a caption; use one "
+                "line per caption",
+            )
+        yield row
+
+
+def check_text(content: bytes, name: str) -> None:
+    """Check that this is UTF-8 text.
+
+    Raises:
+        InputError: if it is not, or a pointer to another file.
+    """
     if kind := pointer(content):
         raise InputError("missing", f"{name} is {kind}")
     flaw = content.find(b"\0")
@@ -217,18 +264,6 @@ def _lines(read: Read, name: str) -> Iterator[str]:
             f"{name} is not UTF-8 text: byte 0x{content[flaw]:02x} at offset {flaw}, in line {line}; convert it, for "
             f"example by iconv -f {'utf-16' if wide else 'latin1'} -t utf-8, or correct that line",
         )
-    text = TextIOWrapper(BytesIO(content), "utf-8-sig", newline="")
-    for number in count(1):
-        row = text.readline(LONGEST_LINE)
-        if not row:
-            return
-        if len(row) == LONGEST_LINE:
-            raise InputError(
-                "unreadable",
-                f"{name}, line {number} has more than {LONGEST_LINE:,} characters, too many for a caption; use one "
-                "line per caption",
-            )
-        yield row
 
 
 def _undecodable(content: bytes) -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import BinaryIO
 
-from ddpm.data.captions import one_string
+from ddpm.data.captions import lines_of, one_string
 from ddpm.data.entries import Entry, Ignored, from_json
 from ddpm.data.locations import opened
 from ddpm.data.tree import SUFFIXES, junk
@@ -27,12 +27,12 @@ def scan_tar(location: str, ignored: Ignored) -> Iterator[Entry]:
     class), ``a/7.txt`` (captions, one a line), ``a/7.json`` (both). Next to a ``7.jpg``, a ``7.mask.png`` is ignored.
 
     Raises:
-        InputError: if it is not a complete, uncompressed .tar.
+        InputError: if it is not a complete, uncompressed .tar, or a text in it is not UTF-8.
     """
     with opened(location) as file:
         try:
             for _, group in groupby(_members(file), key=lambda member: member[1]):
-                yield from _images(file, list(group), ignored)
+                yield from _images(location, file, list(group), ignored)
         except tarfile.TarError as error:
             raise InputError(
                 "unreadable", f"{location} is not a whole, uncompressed .tar ({error}); pack or download it again"
@@ -51,23 +51,23 @@ def _members(file: BinaryIO) -> Iterator[Member]:
                 yield member, posixpath.join(folder, stem), rest.lower()
 
 
-def _images(file: BinaryIO, group: list[Member], ignored: Ignored) -> Iterator[Entry]:
+def _images(location: str, file: BinaryIO, group: list[Member], ignored: Ignored) -> Iterator[Entry]:
     """The images of one sample, which are several where a tar of plain files has ``7.jpg`` next to ``7.png``."""
     pictures = [member for member in group if posixpath.splitext(member[0].name)[1].lower() in SUFFIXES]
     plain = [member for member in pictures if "." not in member[2]] or pictures
-    texts: dict[str, bytes] = {}
+    texts: dict[str, tuple[bytes, str]] = {}
     for member in group:
         info, _, rest = member
         if rest in TEXTS and plain and info.size <= LONGEST:
             file.seek(info.offset_data)
-            texts[rest] = file.read(info.size)
+            texts[rest] = file.read(info.size), f"{info.name} in {location}"
         elif member not in plain:
             ignored(info.name)
-    label, caption = from_json(texts["json"]) if "json" in texts else (None, "")
+    label, caption = from_json(*texts["json"]) if "json" in texts else (None, "")
     if "cls" in texts:
-        label = texts["cls"].decode(errors="replace").strip() or None
+        label = "".join(lines_of(*texts["cls"])).strip() or None
     if "txt" in texts:
-        caption = one_string(texts["txt"].decode("utf-8-sig", errors="replace").splitlines())
+        caption = one_string(lines_of(*texts["txt"])) or caption
     for info, _, _ in plain:
         name = info.name.removeprefix("./")
         yield Entry(name, info.offset_data, info.size, label, caption, f"{info.mtime} {info.chksum}")
