@@ -1,6 +1,7 @@
 """Captions from the command line: trained, prompted, measured, distilled, and left out."""
 
 import shlex
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -199,3 +200,6 @@ def test_a_frozen_encoder_is_needed_only_for_new_prompts(
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert str(encoder) in said
+    shutil.copytree(tmp_path / "elsewhere", tmp_path / "run" / "text")
+    moved = ddpm.load(tmp_path / "run").sample(prompt="a red cat", guidance=50.0, output="numpy")
+    assert np.array_equal(moved[0], red)

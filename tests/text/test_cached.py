@@ -74,10 +74,12 @@ def test_unknown_prompts_load_the_encoder_once(encoder: PretrainedEncoder) -> No
         return encoder
 
     cached = made(load)
+    assert cached.net is None
     for _ in range(2):
         found = cached(["red cat", "a (red:1.3) cat"])
         np.testing.assert_array_equal(found[1], encoder(["a (red:1.3) cat"])[0])
     assert len(loads) == 1
+    assert cached.net is encoder.net
 
 
 def test_a_killed_call_is_resumed(encoder: PretrainedEncoder, cache: Path) -> None:

@@ -29,7 +29,8 @@ def _words(
 def _pretrained(
     config: PretrainedConfig, captions: Iterable[str], device: torch.device, progress: Progress, folder: Path | None
 ) -> PromptEncoder:
-    load = partial(load_encoder, config.source, device, config.length, config.weights)
+    moved = folder is not None and folder.is_dir()
+    load = partial(load_encoder, str(folder) if moved else config.source, device, config.length, config.weights)
     return cached_features(captions, config.weights, config.width, config.length, load, progress)
 
 
@@ -38,7 +39,7 @@ def _clip_tokens(
 ) -> PromptEncoder:
     assert folder is not None, "the encoder is in the run folder"
     load = partial(load_encoder, str(folder), device, config.length, config.weights, padded=True)
-    return cached_features(captions, config.weights, config.width, config.length, load, progress)
+    return cached_features(captions, f"{config.weights}-padded", config.width, config.length, load, progress)
 
 
 def _word_tokens(config: WordsConfig, width: int) -> WordTokens:
@@ -75,7 +76,7 @@ def build_text(
     Args:
         captions: Those of a data set, which a frozen encoder encodes once and caches.
         progress: Called with (captions done, in total).
-        folder: The frozen encoder in the run folder, for a run that has one.
+        folder: Where the run folder may hold the frozen encoder, which takes precedence over its source.
 
     Raises:
         InputError: if a frozen encoder is needed for captions, but missing, damaged or another one.

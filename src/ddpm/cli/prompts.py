@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from ddpm.config.sampling import SamplingConfig
     from ddpm.engine.run import LoadedRun
 
+NOTES = 10
+"""The number of notes after which further prompts are not read for notes, as that takes time."""
+
 
 def alone(given: list[str] | None) -> str | list[str] | None:
     """The value of a flag that was given once, which applies to all images; else the values."""
@@ -34,7 +37,13 @@ def listed(file: Path) -> list[str]:
 
 
 def remarks(run: "LoadedRun", prompts: Iterable[str], how: "SamplingConfig") -> list[str]:
-    """Notes on prompts and the negative prompt, such as words that the run has never seen."""
+    """Notes on the first prompts that need any and on the negative prompt, such as words that the run never saw."""
+    if run.text is None:
+        return []
     negative = None if how.guidance is None else how.guidance.negative_prompt
-    read = dict.fromkeys([*prompts, *([] if negative is None else [negative])])
-    return [] if run.text is None else list(dict.fromkeys(line for one in read for line in run.text.notes(one)))
+    read, lines = [*dict.fromkeys([*([] if negative is None else [negative]), *prompts])], dict[str, None]()
+    for k, prompt in enumerate(read):
+        lines |= dict.fromkeys(run.text.notes(prompt))
+        if len(lines) >= NOTES and k + 1 < len(read):
+            return [*lines, f"no notes on the other {len(read) - k - 1:,} prompts"]
+    return list(lines)

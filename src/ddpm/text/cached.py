@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import _lru_cache_wrapper, cache
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from ddpm.system.arrays import read_npy
 from ddpm.system.cache import ADVICE, captions_folder
@@ -17,7 +18,7 @@ from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 from ddpm.system.growing import written_once
 from ddpm.system.progress import Progress, silent
-from ddpm.text.pretrained import PretrainedEncoder, prompts_of
+from ddpm.text.pretrained import PretrainedEncoder, in_parts, prompts_of
 
 CHUNK = 256
 """The number of captions that are encoded, and written to disk, at a time."""
@@ -32,14 +33,20 @@ class CachedFeatures:
         ends: (N,) the number of tokens up to the end of each caption.
         features: (tokens, E + 1) float16, mapped: the features of all captions, each token with its weight.
         length: L.
-        encoder: Loads the encoder of unknown prompts.
+        encoder: Loads the encoder of unknown prompts, once.
     """
 
     rows: dict[str, int]
     ends: npt.NDArray[np.int64]
     features: npt.NDArray[np.float16]
     length: int
-    encoder: Callable[[], PretrainedEncoder]
+    encoder: "_lru_cache_wrapper[PretrainedEncoder]"
+
+    @property
+    def net(self) -> torch.nn.Module | None:
+        """The network of the encoder; None if it was not loaded yet."""
+        net: torch.nn.Module | None = self.encoder().net if self.encoder.cache_info().currsize else None
+        return net
 
     def __call__(self, prompts: Sequence[str]) -> npt.NDArray[np.float32]:
         """The features and the weight of each token, (B, L, E + 1)."""
@@ -118,7 +125,8 @@ def _ends(path: Path, prompts: Sequence[str], encoder: Callable[[], PretrainedEn
     except (OSError, ValueError):  # missing or damaged
         pass
     whole = BytesIO()
-    ends = np.cumsum([len(tokens.ids) for tokens in encoder().tokens(prompts)], dtype=np.int64)
+    counts = [len(own.ids) for tokens in in_parts(encoder().tokens, prompts) for own in tokens]
+    ends = np.cumsum(counts, dtype=np.int64)
     np.save(whole, ends)
     write_file(path, whole.getvalue(), ADVICE)
     return ends

@@ -1,6 +1,6 @@
 """Frozen pretrained text encoders as encoders of prompts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,13 +8,16 @@ import numpy.typing as npt
 import torch
 
 from ddpm.system.errors import InputError
+from ddpm.system.files import with_home
 from ddpm.system.pretrained import import_transformers, loading, read_network
-from ddpm.text.folder import ADVICE, EncoderFolder, open_encoder
+from ddpm.text.folder import ADVICE, MINILM, EncoderFolder, open_encoder
 from ddpm.text.tokens import PromptTokenizer, Tokens
 from ddpm.text.weighting import escape
 
 BATCH = 16
 """The number of prompts encoded at a time: always the same, as sums may round differently in smaller batches."""
+PART = 4096
+"""The number of prompts whose tokens are in memory at a time."""
 SHORTEST = 16
 """The least number of tokens that prompts are padded to."""
 LENGTHS = (32, 128)
@@ -123,6 +126,12 @@ def load_encoder(
         InputError: transformers is not installed; or the folder is missing, damaged, no text encoder, or another one
             than expected.
     """
+    if expected is not None and source != MINILM and not with_home(source).exists():
+        raise InputError(
+            "missing",
+            f"text encoder {source}, which the run was trained with, not found; restore it, or copy it to the folder "
+            "text in the run folder",
+        )
     folder = open_encoder(source)
     if expected is not None and folder.hash != expected:
         raise InputError(
@@ -156,9 +165,16 @@ def fitting_length(folder: EncoderFolder, captions: Iterable[str]) -> tuple[int,
     tokenizer, most = _tokenizer(folder)
     low, high = LENGTHS
     high = min(high, most or high)
-    tokens = PromptTokenizer(tokenizer, high)(prompts_of(captions))
-    longest = max((len(own.ids) for own in tokens), default=0)
-    return min(high, max(low, -(-longest // 8) * 8)), sum(bool(own.unread) for own in tokens)
+    longest = cut = 0
+    for tokens in in_parts(PromptTokenizer(tokenizer, high), prompts_of(captions)):
+        longest = max(longest, *(len(own.ids) for own in tokens))
+        cut += sum(bool(own.unread) for own in tokens)
+    return min(high, max(low, -(-longest // 8) * 8)), cut
+
+
+def in_parts(tokenizer: PromptTokenizer, prompts: Sequence[str]) -> Iterator[list[Tokens]]:
+    """The tokens of prompts, some prompts at a time, as those of all may not fit in memory."""
+    return (tokenizer(prompts[first : first + PART]) for first in range(0, len(prompts), PART))
 
 
 def _tokenizer(folder: EncoderFolder) -> tuple[Any, int | None]:

@@ -72,7 +72,7 @@ class WordEncoder:
         """See :class:`~ddpm.text.encoder.PromptEncoder`; a word of a single caption is as unknown as one of none."""
         words, known, lines = [word for word, _ in _words(prompt)], self.known, []
         if unknown := dict.fromkeys(word for word in words if word not in known):
-            named = ", ".join(f"{word!r}{nearest(word, list(known.words), CLOSE)}" for word in unknown)
+            named = ", ".join(f"{word!r}{_nearest(self, word)}" for word in unknown)
             lines.append(f"rare or unknown {'word' if len(unknown) == 1 else 'words'}, read by characters: {named}")
         ends = [0, *accumulate(len(known.tokens(word)) for word in words)]
         if ends[-1] > self.length:
@@ -87,6 +87,12 @@ class WordEncoder:
 def _words(prompt: str) -> list[tuple[str, float]]:
     """The words of a prompt and their weights, without those that weigh 0 in float32."""
     return [(word, weight) for part, weight in parse(prompt) if np.float32(weight) for word in words_of(part)]
+
+
+@lru_cache(maxsize=4096)
+def _nearest(encoder: WordEncoder, word: str) -> str:
+    """The words most similar to an unknown one, as advice."""
+    return nearest(word, list(encoder.known.words), CLOSE)
 
 
 @lru_cache(maxsize=65_536)
