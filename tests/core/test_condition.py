@@ -146,6 +146,11 @@ def test_between_captions_of_two_lengths():
     assert half.mask.all()
 
 
-def test_between_two_classes_is_none():
-    """What is mixed cannot be encoded anew."""
-    assert KINDS["all"].lerp(KINDS["all"], 0.5).raw is None
+def test_between_two_conditions_both_raw_ones_remain():
+    """What is mixed cannot be encoded again, but its ends can."""
+    this, other = KINDS["all"], KINDS["all"].rows(torch.tensor([2, 0, 1]))
+    mixed = this.lerp(other, 0.25)
+    assert mixed.raw == this.raw
+    assert mixed.towards is not None
+    assert mixed.towards[0] == other.raw
+    assert mixed.towards[1].tolist() == [0.25] * 3

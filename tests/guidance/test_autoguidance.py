@@ -70,3 +70,21 @@ def test_the_worse_one_encodes_conditions_in_its_own_way():
         weak.calls.clear()
         own(X, LEVEL, cond)
         assert weak.calls[0][2] is cond
+
+
+def test_the_weak_network_encodes_interpolated_conditions_itself():
+    def encode(raw, n):
+        return Cond(10 * raw["label"], raw=raw)
+
+    def cond(*labels):
+        raw = {"label": torch.tensor(labels, dtype=torch.float64)[:, None]}
+        return Cond(raw["label"], raw=raw)
+
+    share = torch.tensor([0.0, 0.25, 1.0], dtype=torch.float64)
+    between = cond(1.0, 2.0, 3.0).lerp(cond(5.0, 6.0, 7.0), share)
+    several = between.rows(slice(0, 1)).cat(between.rows(torch.tensor([1, 2])))
+    for one in (between, several):
+        weak = Times(0.2)
+        ByItself(weak, encode)(X, LEVEL, one)
+        [(_, _, told)] = weak.calls
+        torch.testing.assert_close(told.vector, 10 * one.vector)

@@ -59,13 +59,13 @@ def test_equal_scales_of_label_and_prompt_are_one_scale() -> None:
 
 
 def test_interpolation_ends_at_both_prompts() -> None:
-    pipe = pipeline()
-    strip = pipe.interpolate_conditions(
-        n=5, prompt=["red heart", "blue shape"], label="star", seed=3, guidance=2.0, output="numpy"
-    )
-    for k, prompt in ((0, "red heart"), (-1, "blue shape")):
-        assert np.array_equal(strip[k], drawn(pipe, prompt=prompt, label="star", seed=3, guidance=2.0)[0])
-    assert len({image.tobytes() for image in strip}) == 5
+    pipe, ends = pipeline(), ["red heart", "blue shape"]
+    for scales in ({}, {"guidance_label": 3.0}):
+        asked: dict[str, Any] = {"label": "star", "seed": 3, "guidance": 2.0, **scales}
+        strip = pipe.interpolate_conditions(n=5, prompt=ends, **asked, output="numpy")
+        for k, prompt in zip((0, -1), ends, strict=True):
+            assert np.array_equal(strip[k], drawn(pipe, prompt=prompt, **asked)[0])
+        assert len({image.tobytes() for image in strip}) == 5
 
 
 def test_windows_share_the_prompt() -> None:
@@ -99,6 +99,10 @@ def test_upscaling_takes_a_prompt() -> None:
     small = Image.fromarray(np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
     plain, prompted = (pipe.upscale(small, output="numpy", **extra) for extra in ({}, {"prompt": "red heart"}))
     assert not np.array_equal(plain, prompted)
+    labelled = pipe.upscale(small, output="numpy", label="star", guidance=2.0)
+    # a prompt of no scale leaves the guidance to the label alone
+    without = pipe.upscale(small, output="numpy", label="star", guidance_label=2.0, prompt="red heart", guidance=0.0)
+    assert np.abs(labelled.astype(int) - without).max() <= 1
 
 
 def test_what_cannot_be_prompted_is_refused() -> None:

@@ -60,6 +60,7 @@ class Cond:
         tokens: (B, L, E), attended to, such as an encoded caption.
         mask: (B, L) bool, false for padding tokens.
         raw: The raw conditions, for a network with its own encoder.
+        towards: Where this leads between two conditions: the raw ones of the other end, and its share (B,).
         between: A weaker condition of the same images to guide through, such as their labels without their prompts;
             networks ignore it.
     """
@@ -70,6 +71,7 @@ class Cond:
     mask: torch.Tensor | None = None
     raw: Conditions | None = None
     between: "Cond | None" = None
+    towards: "tuple[Conditions, torch.Tensor] | None" = None
 
     def __len__(self) -> int:
         """B."""
@@ -85,10 +87,17 @@ class Cond:
         between = None
         if self.between is not None and other.between is not None:
             between = self.between.cat(other.between)
-        return Cond(_cat(self.vector, other.vector), _cat(self.image, other.image), tokens, mask, raw, between)
+        towards = None
+        if self.towards is not None and other.towards is not None:
+            (last, share), (others, theirs) = self.towards, other.towards
+            towards = {kind: torch.cat([last[kind], others[kind]]) for kind in last}, torch.cat([share, theirs])
+        return Cond(_cat(self.vector, other.vector), _cat(self.image, other.image), tokens, mask, raw, between, towards)
 
     def plus(self, other: "Cond") -> "Cond":
-        """Both conditions combined: vectors are added, tokens concatenated; at most one of the two has an image."""
+        """Both conditions combined: vectors are added, tokens concatenated; at most one of the two has an image.
+
+        What either leads towards or is guided through is left out.
+        """
         assert self.image is None or other.image is None
         vectors = [part for part in (self.vector, other.vector) if part is not None]
         image = self.image if other.image is None else other.image
@@ -110,7 +119,9 @@ class Cond:
             None if part is None else part[index] for part in (self.vector, self.image, self.tokens, self.mask)
         )
         raw = None if self.raw is None else select(self.raw, index)
-        return Cond(vector, image, tokens, mask, raw, None if self.between is None else self.between.rows(index))
+        between = None if self.between is None else self.between.rows(index)
+        towards = None if self.towards is None else (select(self.towards[0], index), self.towards[1][index])
+        return Cond(vector, image, tokens, mask, raw, between, towards)
 
     def crop(self, window: Sequence[slice]) -> "Cond":
         """The conditions for a window of the images, one slice per spatial axis."""
@@ -121,17 +132,25 @@ class Cond:
         """``(1 - share) · this + share · other``, part by part, with one share or (B,); exact at the ends.
 
         Labels are interpolated between their embeddings. If the numbers of tokens differ, the excess tokens are
-        interpolated with zero. The result has no raw conditions, and none between.
+        interpolated with zero.
         """
         (tokens, others), (mask, theirs) = self._padded(other)
         if mask is not None and theirs is not None:
             some = torch.as_tensor(share).reshape(-1, 1)
             mask = mask & (some != 1).to(mask.device) | theirs & (some != 0).to(mask.device)
+        between = towards = None
+        if self.between is not None and other.between is not None:
+            between = self.between.lerp(other.between, share)
+        if self.raw is not None and other.raw is not None:
+            towards = other.raw, torch.as_tensor(share).expand(len(self))
         return Cond(
             _lerp(self.vector, other.vector, share),
             _lerp(self.image, other.image, share),
             _lerp(tokens, others, share),
             mask,
+            self.raw,
+            between,
+            towards,
         )
 
     def instead_of(self, other: "Cond") -> "Cond":

@@ -47,4 +47,9 @@ class ByItself:
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         own = cond if cond is None or cond.raw is None else self.encode(cond.raw, len(x))
+        if own is not None and cond is not None and cond.towards is not None:
+            raw, share = cond.towards
+            last = self.encode(raw, len(x))
+            assert last is not None
+            own = own.lerp(last, share)
         return self.denoise(x, level, own)

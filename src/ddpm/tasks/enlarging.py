@@ -121,8 +121,10 @@ def draw(
     s = torch.full((n,), enlarging.augment, device=engine.device)
     given = {"low_resolution": conditioner.noised(image, s, eps)}
     guides = run.guides(how, subjects)
-    if guides.away is not None:  # the unguided network sees the same enlarged image and noise
+    if guides.away is not None:  # the network sees the same enlarged image and noise without conditions
         guides = replace(guides, away={**guides.away, **select(given, slice(0, 1))})
+    if guides.between is not None:
+        guides = replace(guides, between={**guides.between, **given})
 
     def task(at: list[int]) -> Task:
         rounds = ROUNDS if how.clips else 0

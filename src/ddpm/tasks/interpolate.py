@@ -1,6 +1,7 @@
 """Interpolate between two pictures, or between two prompts or classes."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -108,11 +109,10 @@ def interpolate_conditions(
     _check(run, n)
     if not any(isinstance(one, list | tuple) and len(one) == 2 for one in (label, prompt)):
         raise InputError("missing", "nothing to interpolate between; give two pictures, two prompts or two labels")
-    if given.get("guidance_label") is not None:
-        raise InputError("conflict", "guidance_label has no effect between two ends; leave it out")
     ends = asked(run, given, label, 2, prompt)
-    run, how, subjects = ends.run, ends.how, ends.subjects
-    guides, parts = run.guides(how, subjects), _parts(n, batch)
+    run, how, subjects, parts = ends.run, ends.how, ends.subjects, _parts(n, batch)
+    if how.classifier is not None and len({*(subjects.labels or ())}) > 1:
+        raise InputError("conflict", "a classifier guides to one class, not between two; leave classifier out")
     work = Work(command="interpolate", given=(), options={"n": n, **_named(run, subjects)})
     made: list[Image.Image] = []
     for done, part in enumerate(parts):
@@ -120,7 +120,8 @@ def interpolate_conditions(
         def task(at: list[int], part: range = part) -> Task:
             return Task(condition=_towards(run, how, subjects, _shares(part, at, n)))
 
-        conditions, rows = run.conditions(subjects.rows([0] * len(part))), rows_of(seed, [0] * len(part))
+        first, rows = subjects.rows([0] * len(part)), rows_of(seed, [0] * len(part))
+        conditions, guides = run.conditions(first), run.guides(how, first)
         drawn = run.engine.draw(how, rows, conditions, guides, task=task, progress=among(progress, done, len(parts)))
         made += [run.record(how, NOTHING, seed, 0, work).attach(picture(pixels)) for pixels in drawn]
     return made
@@ -153,8 +154,12 @@ def _towards(
     """Interpolate the conditions of the first end with those of the last."""
 
     def condition(cond: Cond | None) -> Cond | None:
-        last = run.engine.cond(run.conditions(subjects), [1] * len(share), how)
-        return None if cond is None or last is None else cond.lerp(last, share)
+        end = subjects.rows([1])
+        last, between = (
+            None if given is None else run.engine.cond(given, [0] * len(share), how)
+            for given in (run.conditions(end), run.guides(how, end).between)
+        )
+        return None if cond is None or last is None else cond.lerp(replace(last, between=between), share)
 
     return condition
 
