@@ -1,13 +1,18 @@
 """What is asked for beside the run's own settings, which give way to it."""
 
 from dataclasses import replace
+from typing import Any
 
+from tests import tiny
+
+from ddpm.config.guidance import GuidanceConfig
 from ddpm.config.options import changed
 from ddpm.config.sampling import DynamicClip, FixedClip
 from ddpm.config.solver import EtaSolver
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
 from ddpm.tasks.generate import sample
+from ddpm.tasks.interpolate import interpolate_conditions
 from refusal import refuses
 
 
@@ -56,3 +61,24 @@ def test_a_label_is_required_where_none_was_never_trained(loaded: LoadedRun) -> 
     with refuses("missing", "label", run.classes[0]):
         sample(run, 1, steps=1, guidance=1)
     assert len(sample(run, 1, steps=1, label=0, guidance=1)) == 1
+    guided = run.config.sampling.model_copy(update={"guidance": GuidanceConfig(scale=2.0)})
+    old = replace(run, config=run.config.model_copy(update={"sampling": guided}))
+    assert settings(old, {}).guidance is None  # there is no null to guide away from
+    with refuses("conflict", "guidance 2", "label", "negative"):
+        sample(run, 1, steps=1, label=0, guidance=2)
+    assert len(sample(run, 1, steps=1, label=0, guidance=2, negative=1)) == 1
+
+
+def test_a_prompt_is_required_where_none_was_never_trained() -> None:
+    run = tiny.loaded("RGB", text=True)
+    never = replace(run.config.training, label_dropout=0.0)
+    run = replace(run, config=run.config.model_copy(update={"training": never}))
+    for prompt in (None, " ", ["red", ""]):
+        with refuses("missing", "prompt"):
+            sample(run, 2, label=0, prompt=prompt, guidance=1)
+    with refuses("missing", "prompt"):
+        interpolate_conditions(run, label=0, prompt=["", "red"])
+    both: dict[str, Any] = {"label": 0, "negative": 1, "guidance": 2}
+    with refuses("conflict", "negative_prompt"):
+        sample(run, 1, prompt="red", **both)
+    assert len(sample(run, 1, prompt="red", negative_prompt="blue", **both)) == 1

@@ -265,6 +265,8 @@ def test_labels_are_matched_by_name(measure: Any) -> None:
     strict = replace(run, config=run.config.model_copy(update={"training": always}))
     with refuses("incompatible", "circle, square, star"):
         measure(strict, unknown, samples=0)
+    record, _ = measure(strict, data, samples=0)
+    assert [level.null for level in record.levels] == [None] * 4  # it was never trained without captions
 
 
 def test_what_cannot_be_measured_is_refused(measure: Any) -> None:

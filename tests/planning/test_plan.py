@@ -280,6 +280,7 @@ def test_guidance_is_searched_in_runs_that_are_long_enough(made: Make) -> None:
         few = search(images=40_000, **only_away)
         assert few is not None
         assert 0.08 * 40_000 <= few.cost(labels=False) <= 0.1 * 40_000
+    assert made(changes={"training.label_dropout": 0}).config.sampling.guidance is None
     neither = {"training.label_dropout": 0, "training.averages": 1}
     assert search(images=1_000_000, changes=neither) is None
     assert search(images=20_000, changes={"guidance_search.samples": 100}) == GuidanceSearchSettings(100, lengths=())

@@ -59,7 +59,7 @@ def _lines(record: "AlignmentRecord") -> Iterator[str]:
     yield f"captions      of {record.n:,} {of} of {record.reference.source}{classes}"
     yield f"{'timesteps':>12}  {'loss':>7}  {'without captions':>26}  {'with captions of others':>26}"
     for level in record.levels:
-        rises = [_interval(rise, 2, "+", " %", 100) for rise in (level.null, level.shuffled)]
+        rises = ["" if rise is None else _interval(rise, 2, "+", " %", 100) for rise in (level.null, level.shuffled)]
         yield f"{level.first:>5} to {level.last:<4}  {level.right:7.4f}  {rises[0]:>26}  {rises[1]:>26}"
     if (found := record.retrieval) is not None:
         shares = [

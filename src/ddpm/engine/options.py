@@ -87,12 +87,7 @@ def asked(
     how = settings(run, given)
     run = run.prepared(how)
     subjects = run.subjects(label, prompt, n)
-    for needed, what, value, advice in (
-        (run.needs_label, "label", subjects.labels, run.vocabulary.advice),
-        (run.needs_prompt, "prompt", subjects.prompts, run.prompts.advice),
-    ):
-        if needed and value is None:
-            raise InputError("missing", f"{run.source} was never trained without a {what}, so it needs one; {advice}")
+    refuse_null(run, how, subjects)
     refuse_idle(run, given, how, subjects)
     if how.guidance is not None:
         names = {run.classes[k] for k in subjects.labels or ()}
@@ -104,6 +99,28 @@ def asked(
             if own == {away}:
                 raise InputError("conflict", f"{name} {away!r} is also the {what}; use a different one for one of them")
     return Asked(run, how, subjects)
+
+
+def refuse_null(run: LoadedRun, how: SamplingConfig, subjects: Subjects) -> None:
+    """Refuse to sample with a null label or a null prompt, or to guide away from it, if it was never trained.
+
+    Raises:
+        InputError: a label, a prompt or a negative one is missing.
+    """
+    prompted = bool(subjects.prompts) and all(prompt.strip() for prompt in subjects.prompts or ())
+    guidance = None if how.guidance is None or how.guidance.guide is not None or run.learned_guidance else how.guidance
+    for needed, what, given, advice, negative in (
+        (run.needs_label, "label", subjects.labels is not None, run.vocabulary.advice, "negative"),
+        (run.needs_prompt, "prompt", prompted, run.prompts.advice, "negative_prompt"),
+    ):
+        if needed and not given:
+            raise InputError("missing", f"{run.source} was never trained without a {what}, so it needs one; {advice}")
+        if needed and guidance is not None and not (getattr(guidance, negative) or "").strip():
+            raise InputError(
+                "conflict",
+                f"guidance {guidance.scale:g} leads away from images without a {what}, but {run.source} was never "
+                f"trained without one; add {negative}, or use guidance 1",
+            )
 
 
 def refuse_idle(run: LoadedRun, changes: dict[str, Any], how: SamplingConfig, subjects: Subjects) -> None:

@@ -61,7 +61,10 @@ class LoadedRun:
     def sampling(self) -> SamplingConfig:
         """The default settings of the run, with the guidance that was found for its weights."""
         own = self.config.sampling
-        return own if self.guided is None else own.model_copy(update={"guidance": self.guided.chosen})
+        if self.guided is not None:
+            return own.model_copy(update={"guidance": self.guided.chosen})
+        away = own.guidance is not None and own.guidance.guide is None
+        return own.model_copy(update={"guidance": None}) if away and (self.needs_label or self.needs_prompt) else own
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -163,9 +163,10 @@ def _labelled(loaded: LoadedRun, data: Dataset) -> Dataset:
 
 
 def _levels(losses: CaptionLosses, images: Dataset, pool: list[str], progress: Progress) -> tuple[LevelLoss, ...]:
-    """The losses with right, null and wrong captions, from low to high noise."""
+    """The losses with right, wrong and null captions, from low to high noise."""
     counts, timesteps = resamples(len(images), REPLICATES).double(), losses.timesteps
-    each = [first_captions(images), None, wrong_captions(images, pool, losses.seed)]
+    each: list[list[str] | None] = [first_captions(images), wrong_captions(images, pool, losses.seed)]
+    each += [] if losses.loaded.needs_prompt else [None]
     # (captions, levels, N) -> (captions, groups, N)
     grouped = losses(images, each, progress).reshape(len(each), -1, GROUPED, len(images)).mean(2)
     found = []
@@ -176,7 +177,9 @@ def _levels(losses: CaptionLosses, images: Dataset, pool: list[str], progress: P
             for other in wrong
         ]
         own = timesteps[group * GROUPED : (group + 1) * GROUPED]
-        found.append(LevelLoss(first=own[0], last=own[-1], right=float(right.mean()), null=rises[0], shuffled=rises[1]))
+        ends = {"first": own[0], "last": own[-1]}
+        null = rises[1] if len(rises) > 1 else None
+        found.append(LevelLoss(**ends, right=float(right.mean()), null=null, shuffled=rises[0]))
     return tuple(found)
 
 

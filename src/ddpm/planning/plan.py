@@ -192,6 +192,8 @@ class _Draft:
         if any(key.startswith(("diffusion.", "objective.")) for key in changes):
             # a recipe's levels suit its own process and loss only: others might even refuse them
             whole["objective"].pop("levels", None)
+        if changes.get("training.label_dropout") == 0:  # there is nothing trained to guide away from
+            whole["sampling"].pop("guidance", None)
         whole = changed(whole, changes)
         whole["network"] = _fitted(whole)
         if "micro_batch" not in whole["training"]:

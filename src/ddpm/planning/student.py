@@ -140,6 +140,11 @@ def draft_of(
         )
     if "guidance" in asked and not teacher.learned:
         raise InputError("conflict", f"{teacher.source} was trained without labels and captions; drop --guidance")
+    if "guidance" in asked and not own.guides:
+        raise InputError(
+            "conflict",
+            f"{teacher.source} was never trained without labels or captions to guide away from; drop --guidance",
+        )
     if stage is None:
         grids = grids_of(teacher, numbers_of(asked))
         how = taught(teacher, grids, asked)

@@ -14,14 +14,14 @@ class LevelLoss(Strict):
     Attributes:
         first, last: The lowest and the highest timestep of the group.
         right: The mean loss with the images' own captions.
-        null: How much higher it is without captions, as a fraction of ``right``.
+        null: How much higher it is without captions, as a fraction of ``right``; None if the run needs captions.
         shuffled: How much higher it is with captions of other images.
     """
 
     first: int
     last: int
     right: float
-    null: Estimate
+    null: Estimate | None
     shuffled: Estimate
 
 

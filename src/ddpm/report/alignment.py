@@ -29,7 +29,9 @@ def by_level(ax: "Axes", levels: Sequence[LevelLoss]) -> None:
     """Plot how much higher the loss is than with the right captions, in percent, at each group of levels."""
     middles = [(level.first + level.last) / 2 for level in levels]
     for name, label, colour in (("shuffled", "captions of others", ORANGE), ("null", "no captions", BLUE)):
-        found: list[Estimate] = [getattr(level, name) for level in levels]
+        found: list[Estimate] = [rise for level in levels if (rise := getattr(level, name)) is not None]
+        if not found:
+            continue
         ends = [[100 * (one.value - one.low) for one in found], [100 * (one.high - one.value) for one in found]]
         look: Any = {"marker": "o", "capsize": 2.5, "elinewidth": 1.1, "color": colour, "label": label}
         ax.errorbar(middles, [100 * one.value for one in found], ends, **look)
@@ -48,7 +50,9 @@ def table(record: AlignmentRecord) -> Table:
     return head, rows
 
 
-def _rise(found: Estimate) -> tuple[str, str]:
+def _rise(found: Estimate | None) -> tuple[str, str]:
+    if found is None:
+        return "", ""
     value, low, high = (f"{100 * x:+.2f}\u00a0%".replace("-", "−") for x in (found.value, found.low, found.high))
     return value, f"{low} to {high}"
 

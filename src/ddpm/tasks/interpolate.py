@@ -11,7 +11,7 @@ from PIL import Image
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Level
 from ddpm.engine.labels import Label
-from ddpm.engine.options import asked, settings
+from ddpm.engine.options import asked, refuse_null, settings
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import NOTHING, Subjects
 from ddpm.engine.task import Task
@@ -72,6 +72,7 @@ def interpolate(
         )
     how = settings(run, {**FLOW, "steps": steps, "size": photos[0].size})
     subjects = run.subjects(label, prompt, 2)
+    refuse_null(run, how, subjects)
     drawn = _between(run, how, encoded(run, photos, [0, 1]), subjects, request)
     work = Work(
         command="interpolate",
