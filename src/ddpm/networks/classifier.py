@@ -8,8 +8,9 @@ from ddpm.config.network import UNetSettings
 from ddpm.core import Cond
 from ddpm.networks.blocks import conv, normaliser, space_to_depth
 from ddpm.networks.embeddings import TimeEmbedding, silu
+from ddpm.networks.inputs import check_size
 from ddpm.networks.pooling import AttentionPool
-from ddpm.networks.unet import Block, check_size, way_down
+from ddpm.networks.unet import Block, way_down
 
 
 class NoisedClassifier(nn.Module):

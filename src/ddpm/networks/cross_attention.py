@@ -23,18 +23,18 @@ class Context(NamedTuple):
     mask: torch.Tensor | None
 
     @classmethod
-    def of(cls, cond: Cond | None, width: int | None) -> "Context | None":
+    def of(cls, cond: Cond, width: int | None) -> "Context | None":
         """The context of a network that attends to tokens of this width, or to none if it is None.
 
         Raises:
             ValueError: if tokens are missing or unexpected.
         """
-        tokens = None if cond is None else cond.tokens
+        tokens = cond.tokens
         if width is None:
             if tokens is not None:
                 raise ValueError("this network takes no tokens; leave them out, or build the network with token_width")
             return None
-        if cond is None or tokens is None:
+        if tokens is None:
             raise ValueError("this network requires tokens; use the null condition for no prompt in particular")
         return cls(tokens, None if cond.mask is None else cond.mask[:, None, None])
 

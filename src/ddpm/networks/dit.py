@@ -9,8 +9,8 @@ from ddpm.config.dit import DiTSettings
 from ddpm.core import Cond
 from ddpm.networks.blocks import conv, linear, zero
 from ddpm.networks.embeddings import TimeEmbedding, silu
+from ddpm.networks.inputs import check_condition, check_size, with_image
 from ddpm.networks.transformer import SelfAttention, SwiGLU, Turn, patches, rms_norm, rotations, unpatched
-from ddpm.networks.unet import check_size
 
 FREQUENCIES = 256
 """The number of sines and cosines that embed the time (Peebles & Xie 2023)."""
@@ -116,8 +116,7 @@ class DiT(nn.Module):
         """
         s, cond = self.settings, Cond() if cond is None else cond
         check_size(s, x)
-        if cond.image is not None:
-            x = torch.cat([x, cond.image], dim=1)
+        x = with_image(x, cond)
         vector, context, mask = self._conditions(cond, x.shape[0])
         time = self.time(t)
         embedding = silu(time if vector is None else time + vector)
@@ -146,10 +145,7 @@ class DiT(nn.Module):
     def _conditions(self, cond: Cond, n: int) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
         """The vector (n, width), the prepended tokens (n, L, width), and which of these are not padding (n, L)."""
         vector, given = cond.vector, cond.tokens
-        if self.cond is None and not (vector is None and given is None):
-            raise ValueError("this network takes no condition; leave it out, or build the network with cond_width")
-        if self.cond is not None and vector is None and given is None:
-            raise ValueError("this network requires a condition; use the null condition for none in particular")
+        check_condition(self.settings, given=vector is not None or given is not None)
         vector = None if self.cond is None or vector is None else self.cond(vector)
         given = None if self.cond is None or given is None else self.cond(given)
         if self.class_tokens is None:

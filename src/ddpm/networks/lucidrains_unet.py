@@ -10,7 +10,7 @@ from ddpm.config.lucidrains_unet import LucidrainsUNetSettings
 from ddpm.core import Cond
 from ddpm.networks.blocks import Upsample, attend, conv, linear, space_to_depth, zero
 from ddpm.networks.embeddings import LANES, silu, sinusoid
-from ddpm.networks.unet import check_size
+from ddpm.networks.inputs import check_condition, check_size, refuse_tokens, with_image
 from ddpm.system.names import AttentionFormName
 
 
@@ -202,18 +202,12 @@ class LucidrainsUNet(nn.Module):
         """
         cond = Cond() if cond is None else cond
         check_size(self.settings, x)
-        if (cond.vector is None) != (self.cond is None):
-            raise ValueError(
-                "this network takes no condition; leave it out, or build the network with cond_width"
-                if self.cond is None
-                else "this network requires a condition; use the null condition for none in particular"
-            )
-        if cond.tokens is not None:
-            raise ValueError("this network takes no tokens; leave them out, or use a DiT or a U-Net")
+        check_condition(self.settings, given=cond.vector is not None)
+        refuse_tokens(cond)
         time = self.time(t)
         # every block activates it first
         time = silu(time if self.cond is None else time + self.cond(cond.vector))
-        stem = h = self.conv_in(x if cond.image is None else torch.cat([x, cond.image], dim=1))
+        stem = h = self.conv_in(with_image(x, cond))
         skips: list[torch.Tensor] = []
         for level in self.down:
             h = level(h, time, skips)

@@ -8,9 +8,9 @@ from ddpm.config.plain_classifier import PlainClassifierSettings
 from ddpm.core import Cond
 from ddpm.networks.blocks import GroupNorm, conv
 from ddpm.networks.embeddings import TimeEmbedding, silu
+from ddpm.networks.inputs import check_size
 from ddpm.networks.plain_unet import middle, way_down
 from ddpm.networks.pooling import AttentionPool, MeanPool
-from ddpm.networks.unet import check_size
 
 
 class PlainClassifier(nn.Module):

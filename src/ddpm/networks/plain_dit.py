@@ -13,8 +13,8 @@ from ddpm.core import Cond
 from ddpm.networks.blocks import linear, zero
 from ddpm.networks.dit import FREQUENCIES
 from ddpm.networks.embeddings import TimeEmbedding, silu
+from ddpm.networks.inputs import check_condition, check_size, refuse_tokens, with_image
 from ddpm.networks.transformer import SelfAttention, patches, unpatched
-from ddpm.networks.unet import check_size
 
 
 def modulated(
@@ -102,16 +102,9 @@ class PlainDiT(nn.Module):
         """
         s, cond = self.settings, Cond() if cond is None else cond
         check_size(s, x)
-        if (cond.vector is None) != (s.cond_width is None):
-            raise ValueError(
-                "this network takes no condition; leave it out, or build the network with cond_width"
-                if s.cond_width is None
-                else "this network requires a condition; use the null condition for none in particular"
-            )
-        if cond.tokens is not None:
-            raise ValueError("this network takes no tokens; leave them out, or use a DiT or a U-Net")
-        if cond.image is not None:
-            x = torch.cat([x, cond.image], dim=1)
+        check_condition(s, given=cond.vector is not None)
+        refuse_tokens(cond)
+        x = with_image(x, cond)
         time = self.time(t)
         embedding = silu(time if cond.vector is None else time + cond.vector)
         sides = [side // s.patch for side in x.shape[2:]]

@@ -13,8 +13,8 @@ from ddpm.core import Cond
 from ddpm.networks.blocks import Attention, Downsample, GroupNorm, Upsample, conv, linear, zero
 from ddpm.networks.cross_attention import Context
 from ddpm.networks.embeddings import TimeEmbedding, silu
+from ddpm.networks.inputs import check_condition, check_size, with_image
 from ddpm.networks.spatial_transformer import SpatialTransformer
-from ddpm.networks.unet import check_size
 from ddpm.system.names import AttentionName
 
 Half = Literal["up", "down"]
@@ -218,16 +218,11 @@ class PlainUNet(nn.Module):
         """
         s, cond = self.settings, Cond() if cond is None else cond
         check_size(s, x)
-        if (cond.vector is None) != (s.cond_width is None):
-            raise ValueError(
-                "this network takes no condition; leave it out, or build the network with cond_width"
-                if s.cond_width is None
-                else "this network requires a condition; use the null condition for none in particular"
-            )
+        check_condition(s, given=cond.vector is not None)
         time = self.time(t)
         time = silu(time if cond.vector is None else time + cond.vector)
         context = Context.of(cond, s.token_width)
-        h = self.conv_in(x if cond.image is None else torch.cat([x, cond.image], dim=1))
+        h = self.conv_in(with_image(x, cond))
         skips = [h]
         for level in self.down:
             h = level(h, time, context, skips)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from ddpm.config.network import NetworkSettings, UNetSettings
+from ddpm.config.network import UNetSettings
 from ddpm.core import Cond
 from ddpm.networks.blocks import (
     Attention,
@@ -24,6 +24,7 @@ from ddpm.networks.blocks import (
 )
 from ddpm.networks.cross_attention import Context, CrossAttention
 from ddpm.networks.embeddings import TimeEmbedding, silu
+from ddpm.networks.inputs import check_condition, check_size, with_image
 from ddpm.system.names import SkipsName
 
 
@@ -121,21 +122,6 @@ def way_down(s: UNetSettings) -> tuple[nn.ModuleList, list[int]]:
     return levels, skips
 
 
-def check_size(s: NetworkSettings, x: torch.Tensor) -> None:
-    """Check that a network of these settings can divide an input (B, C, *space).
-
-    Raises:
-        ValueError: if ``s.divisor`` does not divide each side, or the number of spatial axes is not ``s.space``.
-    """
-    sides = x.shape[2:]
-    if len(sides) != s.space:
-        raise ValueError(f"x has shape {tuple(x.shape)}; it must be (B, C) and {s.space} spatial axes")
-    if any(n % s.divisor for n in sides):
-        size = "×".join(str(n) for n in sides)
-        nearest = "×".join(str(max(1, round(n / s.divisor)) * s.divisor) for n in sides)
-        raise ValueError(f"size {size} is not divisible by {s.divisor}; use the nearest that is, {nearest}")
-
-
 class Up(nn.Module):
     """One upsampling level: blocks that each take a skip connection, then twice the resolution."""
 
@@ -207,11 +193,13 @@ class UNet(nn.Module):
         Raises:
             ValueError: if ``settings.divisor`` does not divide each side of x, or a condition is missing or unexpected.
         """
+        cond = Cond() if cond is None else cond
         check_size(self.settings, x)
-        time = silu(self._embed(t, None if cond is None else cond.vector))
+        check_condition(self.settings, given=cond.vector is not None)
+        time = self.time(t)
+        time = silu(time if self.cond is None else time + self.cond(cond.vector))
         context = Context.of(cond, self.settings.token_width)
-        if cond is not None and cond.image is not None:
-            x = torch.cat([x, cond.image], dim=1)
+        x = with_image(x, cond)
         fine = x if self.stem is None else self.stem(x)
         h = self.conv_in(space_to_depth(fine, self.settings.patch))
         skips = [h] * (self.settings.skips == "all")
@@ -224,15 +212,3 @@ class UNet(nn.Module):
             h = up(h, time, context, skips)
         out = depth_to_space(self.conv_out(F.silu(self.norm_out(h))), self.settings.patch)
         return out if self.head is None else cast(torch.Tensor, self.head(out, fine, time))
-
-    def _embed(self, t: torch.Tensor, vector: torch.Tensor | None) -> torch.Tensor:
-        """The embedding of time and condition: (B, 4 · width)."""
-        time: torch.Tensor = self.time(t)
-        if self.cond is None:
-            if vector is not None:
-                raise ValueError("this network takes no condition; leave it out, or build the network with cond_width")
-            return time
-        if vector is None:
-            raise ValueError("this network requires a condition; use the null condition for none in particular")
-        out: torch.Tensor = time + self.cond(vector)
-        return out
