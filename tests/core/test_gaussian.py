@@ -11,6 +11,8 @@ from cases import cases
 from ddpm.core import Level
 from ddpm.core.discrete import cosine, linear
 from ddpm.core.gaussian import (
+    ddim,
+    diffuse,
     discretised_log_likelihood,
     kl,
     log_variances,
@@ -57,6 +59,14 @@ def test_posterior_keeps_the_marginal():
     x0_weight, xt_weight, var = posterior(t, s)
     assert x0_weight + xt_weight * t.alpha == pytest.approx(s.alpha, rel=1e-12)
     assert (xt_weight * t.sigma) ** 2 + var == pytest.approx(s.sigma**2, rel=1e-12)
+
+
+def test_ddim_keeps_image_and_noise():
+    x0, eps = torch.randn(2, 3, 4, dtype=torch.float64), torch.randn(2, 3, 4, dtype=torch.float64)
+    now = Level(0.0, 0.6, 1.3)
+    for next in (Level(0.0, 0.7, 0.9), Level(0.0, 1.0, 0.0), Level(0.0, 0.0, 1.0)):
+        x = ddim(diffuse(x0, eps, now), x0, now, next)
+        torch.testing.assert_close(x, diffuse(x0, eps, next), rtol=0, atol=1e-14)
 
 
 def test_one_pair_an_image():

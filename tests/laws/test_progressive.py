@@ -6,9 +6,10 @@ import torch
 from ddpm.core import Level, Parameterisation, Schedule, discrete, prediction
 from ddpm.core.condition import Conditions
 from ddpm.core.continuous import Continuous, EDMProcess, Flow
+from ddpm.core.gaussian import ddim
 from ddpm.core.model import Model
 from ddpm.core.stream import RowStreams
-from ddpm.objectives.progressive import Progressive, ddim, implied
+from ddpm.objectives.progressive import Progressive, implied
 from ddpm.objectives.simple import SimpleLoss
 from ddpm.objectives.weighting import truncated_snr
 from ddpm.sampling import DDIM, no_noise

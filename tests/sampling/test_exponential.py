@@ -9,7 +9,7 @@ from scipy.integrate import quad
 
 from cases import cases
 from ddpm.core import Level
-from ddpm.sampling.exponential import bh1, bh2, combine, extrapolation, first_order, half_log_snr, interpolation, phi
+from ddpm.sampling.exponential import bh1, bh2, combine, extrapolation, half_log_snr, interpolation, phi
 
 NODES = [[0.0], [0.0, -0.3], [0.0, -0.3, -1.1], [0.0, -0.3, -1.1, -1.2], [0.7, 0.0, -0.3]]
 LENGTHS = [1e-3, 0.02, 0.7, 1.0, 3.0, 12.0]
@@ -72,11 +72,7 @@ def test_half_log_snr():
     assert half_log_snr(Level(0.0, 1.0, 0.0)) == math.inf
 
 
-def test_first_order_and_combine():
+def test_combine():
     x0, eps = torch.randn(2, 3, 4, dtype=torch.float64), torch.randn(2, 3, 4, dtype=torch.float64)
-    now = Level(0.0, 0.6, 1.3)
-    for next in (Level(0.0, 0.7, 0.9), Level(0.0, 1.0, 0.0)):
-        x = first_order(now.alpha * x0 + now.sigma * eps, x0, now, next)
-        torch.testing.assert_close(x, next.alpha * x0 + next.sigma * eps, rtol=0, atol=1e-14)
     both = combine(x0, 2.0, [0.5, -1.5], [eps, x0])
     torch.testing.assert_close(both, eps - 2 * x0, rtol=0, atol=1e-14)

@@ -53,6 +53,15 @@ def posterior(t: Level, s: Level) -> Posterior:
     return Posterior(s.alpha * var / t.sigma**2, ratio * kept, var * kept)
 
 
+def ddim(x: torch.Tensor, x0: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
+    """``alpha_s · x0 + (sigma_s / sigma_t) · (x - alpha_t · x0)``: a deterministic step (Song et al. 2021, eq. 12).
+
+    It leads from any noisy level to any other level, those without noise or without signal among them.
+    """
+    c = next.sigma / now.sigma
+    return weighted_sum(c, x, next.alpha - c * now.alpha, x0)
+
+
 def x0_variance(level: Level, std: float) -> Scalar:
     """The variance of each value of x0 given x_t, for data ~ N(., std² I): ``std² sigma² / (std² alpha² + sigma²)``.
 

@@ -8,7 +8,7 @@ import torch
 
 from ddpm.core import Denoised, Level, Parameterisation, Schedule
 from ddpm.core.condition import Conditions
-from ddpm.core.gaussian import diffuse
+from ddpm.core.gaussian import ddim, diffuse
 from ddpm.core.level import stacked
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
@@ -16,7 +16,7 @@ from ddpm.core.stream import RowStreams
 from ddpm.objectives.distillation import StudentPath, TeacherTrajectory, pseudo_huber, student_conditions
 from ddpm.objectives.level_sampling import LossHistory
 from ddpm.objectives.objective import Draws, Encode, hidden_rows
-from ddpm.objectives.progressive import TeacherEstimate, ddim
+from ddpm.objectives.progressive import TeacherEstimate
 
 HALVINGS = (4, 5)
 """The values of j in tuning, which lowers the angle by the fraction ``2^-j n``; each for an equal part of the stage."""

@@ -7,7 +7,7 @@ import torch
 
 from ddpm.core import Level, Schedule, scale
 from ddpm.core.condition import Conditions
-from ddpm.core.gaussian import diffuse
+from ddpm.core.gaussian import ddim, diffuse
 from ddpm.core.level import weighted_sum
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
@@ -91,14 +91,8 @@ class Progressive:
         return now, middle, end
 
 
-def ddim(x: torch.Tensor, x0: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
-    """``alpha_s · x0 + (sigma_s / sigma_t) · (x - alpha_t · x0)``: a deterministic step (Song et al. 2021, eq. 12)."""
-    c = next.sigma / now.sigma
-    return weighted_sum(c, x, next.alpha - c * now.alpha, x0)
-
-
 def implied(x: torch.Tensor, y: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
-    """The x0 whose :func:`ddim` step leads from x to y, ``(y - c · x) / (alpha_s - c · alpha_t)`` with
+    """The x0 with which :func:`ddim` leads from x to y, ``(y - c · x) / (alpha_s - c · alpha_t)`` with
     ``c = sigma_s / sigma_t`` (Salimans & Ho 2022, alg. 2)."""
     c = next.sigma / now.sigma
     weight = next.alpha - c * now.alpha

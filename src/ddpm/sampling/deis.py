@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core import Level
+from ddpm.core.gaussian import ddim
 from ddpm.core.level import weighted_sum
-from ddpm.sampling.exponential import combine, first_order, half_log_snr, interpolation
+from ddpm.sampling.exponential import combine, half_log_snr, interpolation
 from ddpm.sampling.history import History
 from ddpm.sampling.solver import BoundDenoiser, Randn
 
@@ -44,7 +45,7 @@ class DEIS:
         x0 = denoise(x, now).x0
         history = state.add(now, next, weighted_sum(1 / now.sigma, x, -now.alpha / now.sigma, x0))
         if next.clean or len(history.points) == 1:
-            return first_order(x, x0, now, next), history
+            return ddim(x, x0, now, next), history
         # log rho is -lambda
         weights = interpolation([-node for node in history.nodes], half_log_snr(now) - half_log_snr(next))
         return combine(next.alpha / now.alpha * x, next.sigma, weights, history.values), history

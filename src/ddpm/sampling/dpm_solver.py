@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core import Level
-from ddpm.sampling.exponential import first_order, half_log_snr, phi
+from ddpm.core.gaussian import ddim
+from ddpm.sampling.exponential import half_log_snr, phi
 from ddpm.sampling.flow import evaluations, inner, part_way, ratio
 from ddpm.sampling.solver import Between, BoundDenoiser, Randn
 
@@ -38,9 +39,9 @@ class DPMSolver2:
         x0 = denoise(x, now).x0
         if inner(now, next):
             middle = part_way(self.between, now, next, 1 / 2)
-            there = denoise(first_order(x, x0, now, middle), middle).x0
+            there = denoise(ddim(x, x0, now, middle), middle).x0
             x0 = x0.lerp(there, ratio(now) / ratio(middle))
-        return first_order(x, x0, now, next), None
+        return ddim(x, x0, now, next), None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +63,14 @@ class DPMSolver3:
         self, denoise: BoundDenoiser, x: torch.Tensor, now: Level, next: Level, state: None, randn: Randn
     ) -> tuple[torch.Tensor, None]:
         x0 = denoise(x, now).x0
-        plain = first_order(x, x0, now, next)
+        plain = ddim(x, x0, now, next)
         if not inner(now, next):
             return plain, None
         one, two = (part_way(self.between, now, next, part) for part in (1 / 3, 2 / 3))
-        change = denoise(first_order(x, x0, now, one), one).x0 - x0
+        change = denoise(ddim(x, x0, now, one), one).x0 - x0
         # r2 / r1 · bend · rho_2 / rho_1: the change at two thirds as predicted from that at one third
         known = 2 * _bend(now, two) * ratio(two) / ratio(one) * change
-        change = denoise(first_order(x, x0, now, two) + two.alpha * known, two).x0 - x0 - known
+        change = denoise(ddim(x, x0, now, two) + two.alpha * known, two).x0 - x0 - known
         return plain + 1.5 * _bend(now, next) * next.sigma / ratio(two) * change, None
 
 
@@ -94,8 +95,8 @@ class DPMSolverPP2S:
         x0 = denoise(x, now).x0
         if inner(now, next):
             middle = part_way(self.between, now, next, 1 / 2)
-            x0 = denoise(first_order(x, x0, now, middle), middle).x0
-        return first_order(x, x0, now, next), None
+            x0 = denoise(ddim(x, x0, now, middle), middle).x0
+        return ddim(x, x0, now, next), None
 
 
 def _bend(now: Level, next: Level) -> float:

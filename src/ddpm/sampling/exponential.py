@@ -6,7 +6,8 @@ With ``lambda = log(alpha / sigma)``, h from level t to level s, and whatever ``
         = (alpha_s / alpha_t) x_t - sigma_s ∫₀ʰ exp(h - u) eps(lambda_t + u) du
 
 (Lu et al. 2022b, eq. 8; Zhang & Chen 2022, eq. 11). A multistep method integrates the polynomial through what it was
-told at the levels of its past. The two forms are one under ``alpha, x0, lambda ↔ sigma, eps, -lambda``.
+told at the levels of its past. The two forms are one under ``alpha, x0, lambda ↔ sigma, eps, -lambda``, and with one
+point both are DDIM's step, :func:`~ddpm.core.gaussian.ddim`.
 """
 
 import math
@@ -15,7 +16,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from ddpm.core import Level
-from ddpm.core.level import Scalar, weighted_sum
+from ddpm.core.level import Scalar
 
 TAYLOR = [1 / math.factorial(i) for i in range(24)]
 """1 / i!"""
@@ -39,12 +40,6 @@ def half_log_snr(level: Level) -> float:
     if not level.alpha:
         return -math.inf
     return math.inf if level.clean else math.log(level.alpha / level.sigma)
-
-
-def first_order(x: torch.Tensor, x0: torch.Tensor, now: Level, next: Level) -> torch.Tensor:
-    """Either form with one point: DDIM's step, from any level to any other, the two ends among them."""
-    c = next.sigma / now.sigma
-    return weighted_sum(c, x, next.alpha - c * now.alpha, x0)
 
 
 def combine(x: torch.Tensor, scale: Scalar, weights: Sequence[float], values: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core import Level
+from ddpm.core.gaussian import ddim
 from ddpm.core.level import weighted_sum
-from ddpm.sampling.exponential import combine, first_order
+from ddpm.sampling.exponential import combine
 from ddpm.sampling.history import History
 from ddpm.sampling.solver import BoundDenoiser, Randn
 
@@ -52,7 +53,7 @@ class IPNDM:
         x0 = denoise(x, now).x0
         history = state.add(now, next, weighted_sum(1 / now.sigma, x, -now.alpha / now.sigma, x0))
         if len(history.points) == 1:
-            return first_order(x, x0, now, next), history
+            return ddim(x, x0, now, next), history
         ratio = next.alpha / now.alpha
         weights = ADAMS_BASHFORTH[len(history.points) - 1]
         return combine(ratio * x, next.sigma - ratio * now.sigma, weights, history.values), history

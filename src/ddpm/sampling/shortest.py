@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core import Level
-from ddpm.sampling.exponential import first_order
+from ddpm.core.gaussian import ddim
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +44,7 @@ def shortest(paths: Paths, steps: int) -> list[int]:
     error = [[math.inf] * (last + 1) for _ in range(last)]
     for i in range(last):
         for j in range(i + 1, last + 1):
-            reached = first_order(paths.x[i], paths.x0[i], paths.levels[i], paths.levels[j])
+            reached = ddim(paths.x[i], paths.x0[i], paths.levels[i], paths.levels[j])
             error[i][j] = distance(reached, paths.x[j])
     # cost[j]: of the best path from 0 to j in k steps; before[k][j]: its previous level
     cost = [0.0] + [math.inf] * last
