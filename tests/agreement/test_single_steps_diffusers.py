@@ -19,9 +19,10 @@ from cases import cases
 from ddpm import build
 from ddpm.config.network import UNetSettings
 from ddpm.core import Level, NetworkDenoiser, Parameterisation, prediction
+from ddpm.core.level import noise_to_signal
 from ddpm.core.schedule import level_of
 from ddpm.sampling import steps
-from ddpm.sampling.flow import part_way, ratio
+from ddpm.sampling.flow import part_way
 from ddpm.sampling.grid import trailing
 
 from .test_samplers_diffusers import SCHEDULE, TrainedLike, pair, start
@@ -106,7 +107,7 @@ def test_dpm_solver(nets, name, algorithm, order):
     )
     theirs.set_timesteps(len(asked) + 1)
     theirs.set_begin_index(0)
-    theirs.sigmas = torch.tensor([*(ratio(level) for level in asked), ratio(grid[-1]), 0], dtype=torch.float64)
+    theirs.sigmas = torch.tensor([*map(noise_to_signal, [*asked, grid[-1]]), 0], dtype=torch.float64)
     assert theirs.order_list[:-1] == list(range(1, order + 1)) * (STEPS - 1)
     x, walk = start(8), []
     for i, level in enumerate(asked):

@@ -7,6 +7,7 @@ import torch
 
 from ddpm.core import Level, scale
 from ddpm.core.gaussian import diffuse
+from ddpm.core.level import noise_to_signal
 
 SPACES = [(6,), (4, 6), (2, 4, 6)]
 
@@ -55,6 +56,11 @@ def test_signal_to_noise():
     assert Level(-1.0, 1.0, 0.0).snr == math.inf
     both = Level(torch.zeros(2), torch.tensor([0.8, 0.1]), torch.tensor([0.4, 0.2])).snr
     torch.testing.assert_close(both, torch.tensor([4.0, 0.25]))
+
+
+def test_noise_to_signal():
+    levels = Level(-1.0, 1.0, 0.0), Level(0.0, 0.0, 1.0), Level(0.0, 0.25, 0.5)
+    assert [noise_to_signal(level) for level in levels] == [0.0, math.inf, 2.0]
 
 
 def test_clean():

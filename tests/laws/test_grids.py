@@ -8,8 +8,9 @@ import pytest
 
 from cases import cases
 from ddpm import build
-from ddpm.core import Level, Schedule
+from ddpm.core import Schedule
 from ddpm.core.discrete import cosine, linear, zero_terminal_snr
+from ddpm.core.level import noise_to_signal
 from ddpm.sampling import sample
 from ddpm.sampling.dpm_multistep import DPMMultistep
 from ddpm.sampling.grid import Karras, LogSNR
@@ -23,10 +24,6 @@ ZERO_TERMINAL = "zero terminal"
 SCHEDULES = build.SCHEDULES | {ZERO_TERMINAL: lambda T: zero_terminal_snr(linear(T))}
 PROCESSES = [(name, T) for name in SCHEDULES for T in (1, 2, 3, 50, 1000) if T > 1 or name != ZERO_TERMINAL]
 ON_TICKS = get_args(TickGridName)
-
-
-def ratio(level: Level) -> float:
-    return level.sigma / level.alpha if level.alpha else math.inf
 
 
 def lengths(name: str, schedule: Schedule) -> list[int]:
@@ -44,7 +41,7 @@ def test_from_the_noisiest_down_to_clean(grid):
             assert len(levels) == steps + 1
             assert levels[0] == made.level(T)
             assert levels[-1] == made.level(0)
-            assert all(ratio(now) > ratio(next) for now, next in pairwise(levels))
+            assert all(noise_to_signal(now) > noise_to_signal(next) for now, next in pairwise(levels))
             assert all(now.sigma > next.sigma for now, next in pairwise(levels))
             assert all(now.alpha <= next.alpha for now, next in pairwise(levels))
 

@@ -6,7 +6,7 @@ import pytest
 from ddpm.core import Level
 from ddpm.pipeline import load
 from ddpm.report.canvas import DPI
-from ddpm.report.trajectory import draw, ratio
+from ddpm.report.trajectory import draw, snr_label
 
 
 def test_the_picture_has_a_row_for_each_sample(digits_run: Path) -> None:
@@ -34,4 +34,4 @@ def test_ratios() -> None:
         (1, 10, "−20 dB"),
         (10, 1, "+20 dB"),
     ]:
-        assert ratio(Level(1.0, alpha, sigma)) == said
+        assert snr_label(Level(1.0, alpha, sigma)) == said

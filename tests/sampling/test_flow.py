@@ -8,13 +8,9 @@ from cases import cases
 from ddpm.core import Level
 from ddpm.core.discrete import linear, zero_terminal_snr
 from ddpm.core.schedule import level_of
-from ddpm.sampling.flow import inner, part_way, ratio
+from ddpm.sampling.flow import inner, part_way
 
 CLEAN, NOISE = Level(0.0, 1.0, 0.0), Level(0.0, 0.0, 1.0)
-
-
-def test_the_ratio_at_both_ends():
-    assert (ratio(CLEAN), ratio(NOISE), ratio(Level(0.0, 0.25, 0.5))) == (0.0, math.inf, 2.0)
 
 
 @cases(

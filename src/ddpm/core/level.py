@@ -1,5 +1,6 @@
 """Noise levels."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ class Level:
     def snr(self) -> Scalar:
         """The signal-to-noise ratio alpha² / sigma² (Kingma et al. 2021, eq. 2); infinite at a clean level."""
         if not isinstance(self.sigma, torch.Tensor) and self.sigma == 0:
-            return float("inf")
+            return math.inf
         return (self.alpha / self.sigma) ** 2
 
     @property
@@ -41,6 +42,11 @@ class Level:
     def rows(self, images: torch.Tensor) -> "Level":
         """The levels of images by index, (n,) int64; floats are shared by every image."""
         return Level(*(v[images] if isinstance(v, torch.Tensor) else v for v in (self.t, self.alpha, self.sigma)))
+
+
+def noise_to_signal(level: Level) -> float:
+    """``sigma / alpha`` of a level of floats: 0 if clean, infinite without signal."""
+    return float(level.sigma / level.alpha) if level.alpha else math.inf
 
 
 def stacked(levels: Sequence[Level]) -> Level:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import torch
 
-from ddpm.core.level import Level
+from ddpm.core.level import Level, noise_to_signal
 
 
 class Schedule(Protocol):
@@ -88,5 +88,4 @@ def timestep_of(schedule: Schedule, level: Level) -> float:
     """The timestep of a level of floats, by its noise-to-signal ratio: in [1, T], or 0 if clean."""
     if level.clean:
         return 0.0
-    ratio = level.sigma / level.alpha if level.alpha else math.inf
-    return float(schedule.timestep(torch.as_tensor(ratio, dtype=torch.float64).reshape(1)))
+    return float(schedule.timestep(torch.tensor([noise_to_signal(level)], dtype=torch.float64)))

@@ -14,6 +14,7 @@ from accelerate import PartialState
 
 from ddpm.config.likelihood import Likelihood
 from ddpm.core import Schedule
+from ddpm.core.level import noise_to_signal
 from ddpm.data.dataset import Dataset
 from ddpm.data.order import epoch_order
 from ddpm.engine.loading import load
@@ -214,8 +215,8 @@ def _numbers(schedule: Schedule, how: Likelihood, found: Arrays) -> dict[str, An
 def _levels(schedule: Schedule, how: Likelihood, bound: Bound) -> Levels:
     assert how.steps is not None
     grid = uniform(schedule, how.steps)
-    noisy = [(level.sigma / level.alpha if level.alpha else float("inf")) for level in grid[:-1]]
-    timesteps = schedule.timestep(torch.tensor(noisy, dtype=torch.float64))
+    noisy = torch.tensor([noise_to_signal(level) for level in grid[:-1]], dtype=torch.float64)
+    timesteps = schedule.timestep(noisy)
     pairs = [1] * how.steps
     if how.terms is not None:
         pairs = [pair.weight for pair in sampled_pairs(grid, torch.zeros(1, how.terms))]

@@ -60,7 +60,7 @@ def draw(stages: Sequence[Stage]) -> "Figure":
             _write(ax, title, (-0.5, -0.5), 27, ha="left")
             for column, stage in enumerate(stages):
                 middle = column * (width + gap) + (width - 1) / 2
-                _write(ax, f"t {stage.index}\n{ratio(stage.level)}", (middle, -0.5), 4, ha="center", fontsize=7)
+                _write(ax, f"t {stage.index}\n{snr_label(stage.level)}", (middle, -0.5), 4, ha="center", fontsize=7)
     return fig
 
 
@@ -69,7 +69,7 @@ def _write(ax: "Axes", text: str, place: tuple[float, float], above: float, **ho
     ax.annotate(text, place, xytext=(0, above), textcoords="offset points", va="bottom", annotation_clip=False, **how)
 
 
-def ratio(level: Level) -> str:
+def snr_label(level: Level) -> str:
     """Format the signal-to-noise ratio in decibels."""
     if level.clean:
         return "clean"
@@ -119,7 +119,7 @@ def strip(stages: Sequence[Stage], i: int) -> bytes:
     for column, (stage, pair) in enumerate(zip(chosen, rows, strict=True)):
         left = TITLE + column * step + (step - GAP - wide) // 2
         # Pillow's own font has no minus sign
-        for line, text in enumerate((f"t = {stage.index}", ratio(stage.level).replace("−", "-"))):
+        for line, text in enumerate((f"t = {stage.index}", snr_label(stage.level).replace("−", "-"))):
             draw.text((left + wide / 2, 10 + 16 * line), text, FAINT, font, anchor="mm")
         for row, image in enumerate(pair):
             page.paste(image, (left, CAPTION + row * (high + GAP)))

@@ -12,8 +12,9 @@ import torch
 
 from ddpm.core import Level
 from ddpm.core.gaussian import ddim
+from ddpm.core.level import noise_to_signal
 from ddpm.sampling.exponential import half_log_snr, phi
-from ddpm.sampling.flow import evaluations, inner, part_way, ratio
+from ddpm.sampling.flow import evaluations, inner, part_way
 from ddpm.sampling.solver import Between, BoundDenoiser, Randn
 
 
@@ -40,7 +41,7 @@ class DPMSolver2:
         if inner(now, next):
             middle = part_way(self.between, now, next, 1 / 2)
             there = denoise(ddim(x, x0, now, middle), middle).x0
-            x0 = x0.lerp(there, ratio(now) / ratio(middle))
+            x0 = x0.lerp(there, noise_to_signal(now) / noise_to_signal(middle))
         return ddim(x, x0, now, next), None
 
 
@@ -69,9 +70,9 @@ class DPMSolver3:
         one, two = (part_way(self.between, now, next, part) for part in (1 / 3, 2 / 3))
         change = denoise(ddim(x, x0, now, one), one).x0 - x0
         # r2 / r1 · bend · rho_2 / rho_1: the change at two thirds as predicted from that at one third
-        known = 2 * _bend(now, two) * ratio(two) / ratio(one) * change
+        known = 2 * _bend(now, two) * noise_to_signal(two) / noise_to_signal(one) * change
         change = denoise(ddim(x, x0, now, two) + two.alpha * known, two).x0 - x0 - known
-        return plain + 1.5 * _bend(now, next) * next.sigma / ratio(two) * change, None
+        return plain + 1.5 * _bend(now, next) * next.sigma / noise_to_signal(two) * change, None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ import torch
 
 from ddpm.core import Level
 from ddpm.core.gaussian import transition
-from ddpm.core.level import weighted_sum
-from ddpm.sampling.flow import ratio
+from ddpm.core.level import noise_to_signal, weighted_sum
 from ddpm.sampling.heun import Heun
 from ddpm.sampling.solver import Between, BoundDenoiser, Randn
 
@@ -54,8 +53,8 @@ class EDMSolver:
         return Heun().step(denoise, x, raised, next, None, randn)[0], state
 
     def _raised(self, now: Level, steps: int) -> Level:
-        rho = ratio(now)
+        rho = noise_to_signal(now)
         if not self.churn or not self.low <= rho <= self.high:
             return now
         raised = self.between(rho * (1 + min(self.churn / steps, math.sqrt(2) - 1)))
-        return raised if ratio(raised) > rho else now
+        return raised if noise_to_signal(raised) > rho else now

@@ -4,11 +4,11 @@ With ``y = x / alpha`` and ``rho = sigma / alpha`` the flow of every process is 
 eps (Song et al. 2021, eq. 14).
 """
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
 from ddpm.core import Level
+from ddpm.core.level import noise_to_signal
 from ddpm.sampling.solver import Between
 
 PURE = 1e3
@@ -16,14 +16,9 @@ PURE = 1e3
 1 / alpha would amplify its small changes."""
 
 
-def ratio(level: Level) -> float:
-    """Noise to signal, ``sigma / alpha``, for a level of floats: 0 if clean, infinite without signal."""
-    return float(level.sigma / level.alpha) if level.alpha else math.inf
-
-
 def inner(now: Level, next: Level) -> bool:
     """Whether a step is between levels of both signal and noise, so that log-SNR is finite at both ends."""
-    return ratio(now) < PURE and not next.clean
+    return noise_to_signal(now) < PURE and not next.clean
 
 
 def evaluations(grid: Sequence[Level], calls: int) -> int:
@@ -33,4 +28,4 @@ def evaluations(grid: Sequence[Level], calls: int) -> int:
 
 def part_way(between: Between, now: Level, next: Level, part: float) -> Level:
     """Return the level at a fraction of an inner step in log-SNR."""
-    return between(ratio(now) ** (1 - part) * ratio(next) ** part)
+    return between(noise_to_signal(now) ** (1 - part) * noise_to_signal(next) ** part)

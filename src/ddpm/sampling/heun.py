@@ -7,7 +7,8 @@ import torch
 
 from ddpm.core import Level
 from ddpm.core.gaussian import ddim
-from ddpm.sampling.flow import evaluations, inner, ratio
+from ddpm.core.level import noise_to_signal
+from ddpm.sampling.flow import evaluations, inner
 from ddpm.sampling.solver import BoundDenoiser, Randn
 
 
@@ -34,4 +35,4 @@ class Heun:
         if not inner(now, next):
             return guess, None
         x0_next = denoise(guess, next).x0
-        return ddim(x, x0.lerp(x0_next, 0.5 * ratio(now) / ratio(next)), now, next), None
+        return ddim(x, x0.lerp(x0_next, 0.5 * noise_to_signal(now) / noise_to_signal(next)), now, next), None
