@@ -18,6 +18,7 @@ from ddpm.core.gaussian import (
     reverse_log_variance,
     transition,
 )
+from ddpm.core.level import stacked
 
 
 def term(
@@ -102,11 +103,11 @@ def sampled_pairs(grid: Sequence[Level], u: torch.Tensor) -> list[LevelPair]:
     k, choices = u.shape[1], len(grid) - 2
     if not 1 <= k <= choices:
         raise ValueError(f"the number of sampled pairs must be between 1 and {choices}, not {k}")
-    table = Level(*(torch.tensor(column, dtype=torch.float64) for column in zip(*map(_numbers, grid), strict=True)))
+    levels = stacked(grid)
     pairs = []
     for j, (first, end) in enumerate(pairwise(_edges(choices, k))):
         i = first + (u[:, j].double() * (end - first)).long()
-        pairs.append(LevelPair(_take(table, i), _take(table, i + 1), end - first))
+        pairs.append(LevelPair(levels.rows(i), levels.rows(i + 1), end - first))
     return [*pairs, LevelPair(grid[-2], grid[-1])]
 
 
@@ -184,13 +185,3 @@ def bound(
 def _bits(nats: torch.Tensor) -> torch.Tensor:
     """Average nats per element (B, C, *space) over each image, in bits (B,)."""
     return nats.flatten(1).mean(1) / math.log(2)
-
-
-def _numbers(level: Level) -> tuple[float, float, float]:
-    return float(level.t), float(level.alpha), float(level.sigma)
-
-
-def _take(table: Level, i: torch.Tensor) -> Level:
-    """Return the levels at indices i, (B,), of a table of levels."""
-    t, alpha, sigma = (torch.as_tensor(column)[i] for column in (table.t, table.alpha, table.sigma))
-    return Level(t, alpha, sigma)
