@@ -9,7 +9,8 @@ from cases import cases
 from ddpm.core import Level, prediction
 from ddpm.core.discrete import linear, zero_terminal_snr
 from ddpm.core.gaussian import diffuse
-from ddpm.core.prediction import output_from_x0, target, x0_from_output
+from ddpm.core.level import scale
+from ddpm.core.prediction import target, x0_from_output
 
 TYPES = [prediction.eps, prediction.x0, prediction.v, prediction.flow, prediction.EDMPrediction()]
 WRITTEN_OUT = {
@@ -30,6 +31,12 @@ def predict(request):
 
 def images(*shape):
     return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(len(shape)))
+
+
+def output_from_x0(predict, x0, x, level):
+    """The inverse of x0_from_output, with ``eps = (x_t - alpha · x0) / sigma``."""
+    a, b = predict(level)
+    return scale(a - b * level.alpha / level.sigma, x0) + scale(b / level.sigma, x)
 
 
 def test_target(predict):

@@ -72,9 +72,3 @@ def x0_from_output(predict: Prediction, output: torch.Tensor, x: torch.Tensor, l
     a, b = predict(level)
     d = b * level.alpha - a * level.sigma
     return weighted_sum(b / d, x, -level.sigma / d, output)
-
-
-def output_from_x0(predict: Prediction, x0: torch.Tensor, x: torch.Tensor, level: Level) -> torch.Tensor:
-    """The inverse of :func:`x0_from_output`, with ``eps = (x_t - alpha · x0) / sigma``; for noisy levels."""
-    a, b = predict(level)
-    return scale(a - b * level.alpha / level.sigma, x0) + scale(b / level.sigma, x)
