@@ -14,9 +14,8 @@ from ddpm.constraints import AveragePool
 from ddpm.core import Cond, scale
 from ddpm.core.stream import RowStreams
 from ddpm.images.pixels import Pixels
+from ddpm.networks.embeddings import TICKS
 
-TICKS = 1000
-"""The noise strength 1 on the scale of time embeddings."""
 Interpolation = Callable[[torch.Tensor, int], torch.Tensor]
 """(B, C, h, w), scale -> (B, C, h · scale, w · scale)."""
 

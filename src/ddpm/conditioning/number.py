@@ -5,9 +5,7 @@ from torch import nn
 
 from ddpm.core import Cond
 from ddpm.core.stream import RowStreams
-
-TICKS = 1000
-"""The largest number on the scale of time embeddings."""
+from ddpm.networks.embeddings import TICKS
 
 
 class NumberEmbedding(nn.Module):

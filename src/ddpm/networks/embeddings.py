@@ -8,6 +8,9 @@ from torch import nn
 
 from ddpm.networks.blocks import linear
 
+TICKS = 1000
+"""The end of the scale of times, which starts at 0."""
+
 
 def sinusoid(t: torch.Tensor, width: int, shift: int = 1) -> torch.Tensor:
     """Sines, then cosines, of t at ``width / 2`` frequencies from 1 down to 1 / 10000 (Ho et al. 2020, app. B).

@@ -1,5 +1,6 @@
 """One optimiser step: the loss, its gradient, the update."""
 
+import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
@@ -125,9 +126,9 @@ class Trainer:
         rank, world = self.accelerator.process_index, self.accelerator.num_processes
         images, conditions = images.to(device), {kind: raw.to(device) for kind, raw in conditions.items()}
         # every process draws for the whole batch and takes its part, so that the split of a batch changes nothing
-        whole = self.objective.draws(RowStreams(s.seed, number, s.batch, range(s.batch)), self.history)
+        all_draws = self.objective.draws(RowStreams(s.seed, number, s.batch, range(s.batch)), self.history)
         own = slice(rank * s.batch // world, (rank + 1) * s.batch // world)
-        draws = whole.part(own)
+        draws = all_draws.part(own)
         torch.manual_seed(derive(s.seed, "dropout", number, rank))
 
         seen = []
@@ -142,7 +143,7 @@ class Trainer:
         losses = torch.cat(seen)
         report = self._update(number, (losses * weights).sum())
         if self.history is not None and not report.skipped:
-            self.history.add(whole.timesteps, self._gathered(losses, own))
+            self.history.add(all_draws.timesteps, self._gathered(losses, own))
         return report
 
     def _synchronised(self, last: bool) -> AbstractContextManager[None]:
@@ -164,7 +165,7 @@ class Trainer:
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate(self.settings, number)
         norm = float(whole(self.accelerator.clip_grad_norm_(self.model.parameters(), self.settings.clip)))
-        finite = norm == norm and norm != float("inf")
+        finite = math.isfinite(norm)
         if finite or self.accelerator.scaler is not None:  # a scaler must see overflows, to lower its scale
             self._optimizer.step()
         self._optimizer.zero_grad()
