@@ -82,7 +82,10 @@ class Encoder(nn.Module):
         self.conv_out = conv(SPACE, coarsest, _moments(s, s.inner_channels or s.channels), 3, padding=1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, image_channels, H, W) -> (B, 2 · inner_channels, H / factor, W / factor), the last without noise once."""
+        """(B, image_channels, H, W) -> (B, C, H / factor, W / factor): the mean and the log-variance of the latents.
+
+        C is 2 · inner_channels, or inner_channels for latents alone if the settings are not stochastic.
+        """
         h = self.middle(self.levels(self.conv_in(space_to_depth(x, self.patch))))
         out: torch.Tensor = self.conv_out(F.silu(self.norm_out(h)))
         return out
