@@ -12,6 +12,7 @@ from torch import nn
 from ddpm.codec import Codec
 from ddpm.constraints import AveragePool
 from ddpm.core import Cond, scale
+from ddpm.core.level import per_image
 from ddpm.core.stream import RowStreams
 from ddpm.images.pixels import Pixels
 from ddpm.networks.embeddings import TICKS
@@ -99,7 +100,7 @@ class LowResolution(nn.Module):
         """
         angle = 0.5 * math.pi * s
         noisy = scale(angle.cos(), image) + scale(angle.sin(), eps)
-        return torch.cat([noisy, s.reshape(-1, *[1] * (image.ndim - 1)).expand(-1, 1, *image.shape[2:])], 1)
+        return torch.cat([noisy, per_image(s, image).expand(-1, 1, *image.shape[2:])], 1)
 
 
 def enlarge(low: torch.Tensor, scale: int) -> torch.Tensor:

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import torch
 
-from ddpm.core.level import Scalar
+from ddpm.core.level import Scalar, per_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Blur:
     def pinv(self, y: torch.Tensor, ridge: Scalar = 0.0) -> torch.Tensor:
         s = self._values(y)
         if isinstance(ridge, torch.Tensor):
-            ridge = ridge.reshape(-1, *[1] * (y.ndim - 1))  # (B,) -> (B, 1, ..., 1)
+            ridge = per_image(ridge, y)
         return self._filtered(y, (s / (s**2 + ridge)).where(s > 0, 0))
 
     def _values(self, x: torch.Tensor) -> torch.Tensor:

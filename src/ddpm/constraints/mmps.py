@@ -8,7 +8,7 @@ import torch
 from ddpm.constraints.operator import Operator
 from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.gaussian import x0_variance
-from ddpm.core.level import Scalar, scale
+from ddpm.core.level import Scalar, per_image, scale
 
 FAINT = 1e-3
 """The least alpha / sigma."""
@@ -76,7 +76,7 @@ class MMPS:
             return scale(sigma**2 / (alpha * r2), size * gradient)
 
         x0 = self._told(out.x0.detach(), spread, self.noise**2 / r2)
-        x0 = torch.where(faint.to(x0.device).reshape(-1, *[1] * (x.ndim - 1)), out.x0.detach(), x0)
+        x0 = torch.where(per_image(faint.to(x0.device), x), out.x0.detach(), x0)
         return Denoised(x0, None if out.var_mix is None else out.var_mix.detach())
 
     def _told(self, x0: torch.Tensor, spread: Spread, ridge: Scalar) -> torch.Tensor:
@@ -105,7 +105,7 @@ class MMPS:
 
 def _dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Of each image of a batch, (B, 1, …)."""
-    return (a * b).flatten(1).sum(1).reshape(-1, *[1] * (a.ndim - 1))
+    return per_image((a * b).flatten(1).sum(1), a)
 
 
 def _ratio(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

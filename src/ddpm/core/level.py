@@ -55,6 +55,11 @@ def stacked(levels: Sequence[Level]) -> Level:
     return Level(*(torch.tensor(part, dtype=torch.float64) for part in parts))
 
 
+def per_image(values: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Values of each image, (B,), or one for all, (), as (B, 1, …, 1), which broadcasts over x (B, C, *space)."""
+    return values.reshape(-1, *[1] * (x.ndim - 1))
+
+
 def scale(coefficient: Scalar, x: torch.Tensor) -> torch.Tensor:
     """``coefficient * x``, with one coefficient per image, rounded from float64 only here.
 
@@ -63,8 +68,7 @@ def scale(coefficient: Scalar, x: torch.Tensor) -> torch.Tensor:
         x: (B, C, *space), with any number of spatial axes.
     """
     if isinstance(coefficient, torch.Tensor):
-        # (B,) -> (B, 1, ..., 1)
-        coefficient = coefficient.to(x).reshape(-1, *[1] * (x.ndim - 1))
+        coefficient = per_image(coefficient.to(x), x)
     return coefficient * x
 
 

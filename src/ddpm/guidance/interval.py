@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core import Cond, Denoised, Denoiser, Level
+from ddpm.core.level import per_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +67,4 @@ def lies_within(level: Level, low: float, high: float) -> torch.Tensor:
 
 def _choose(mask: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """a where the mask, () or (B,), is true of an image, and b elsewhere; both (B, C, *space)."""
-    return torch.where(mask.to(a.device).reshape(-1, *[1] * (a.ndim - 1)), a, b)
+    return torch.where(per_image(mask.to(a.device), a), a, b)

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import normalize
 
 from ddpm.core import Scalar
-from ddpm.guidance.rule import per_image
+from ddpm.guidance.rule import as_factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,4 +34,4 @@ class Projected:
         difference = difference * (self.longest / norm).clamp(max=1)  # r / 0 is infinite, and so 1
         along = (difference * direction).sum(1, keepdim=True) * direction
         kept: torch.Tensor = difference - (1 - self.eta) * along
-        return x0 + per_image(scale - 1, x0) * kept.reshape(x0.shape)
+        return x0 + as_factor(scale - 1, x0) * kept.reshape(x0.shape)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core import Scalar
+from ddpm.core.level import per_image
 from ddpm.guidance.rule import Rule, extrapolate
 
 
@@ -33,4 +34,4 @@ class Rescaled:
 
 def _std(x: torch.Tensor) -> torch.Tensor:
     """(B, C, *space) -> (B, 1, ..., 1)."""
-    return x.flatten(1).std(1, correction=0).reshape(-1, *[1] * (x.ndim - 1))
+    return per_image(x.flatten(1).std(1, correction=0), x)

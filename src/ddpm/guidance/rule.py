@@ -5,6 +5,7 @@ from typing import Protocol
 import torch
 
 from ddpm.core import Scalar
+from ddpm.core.level import per_image
 
 
 class Rule(Protocol):
@@ -19,10 +20,9 @@ class Rule(Protocol):
 
 def extrapolate(x0: torch.Tensor, weak: torch.Tensor, scale: Scalar) -> torch.Tensor:
     """``weak + scale · (x0 - weak)``, on the line through both (Ho & Salimans 2022, eq. 6, in x0)."""
-    return weak.lerp(x0, per_image(scale, x0))
+    return weak.lerp(x0, as_factor(scale, x0))
 
 
-def per_image(scale: Scalar, x: torch.Tensor) -> Scalar:
+def as_factor(scale: Scalar, x: torch.Tensor) -> Scalar:
     """A scale to multiply images (B, C, *space) by."""
-    # (B,) -> (B, 1, ..., 1)
-    return scale.to(x).reshape(-1, *[1] * (x.ndim - 1)) if isinstance(scale, torch.Tensor) else scale
+    return per_image(scale.to(x), x) if isinstance(scale, torch.Tensor) else scale

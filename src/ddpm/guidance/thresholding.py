@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from ddpm.core import Cond, Denoised, Denoiser, Level
+from ddpm.core.level import per_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,7 @@ class Thresholded:
 
     def __call__(self, x: torch.Tensor, level: Level, cond: Cond | None = None) -> Denoised:
         out = self.denoise(x, level, cond)
-        # (B,) -> (B, 1, ..., 1)
-        s = quantile(out.x0.abs().flatten(1), self.quantile).clamp(min=1).reshape(-1, *[1] * (x.ndim - 1))
+        s = per_image(quantile(out.x0.abs().flatten(1), self.quantile).clamp(min=1), x)
         return out._replace(x0=out.x0.clamp(-s, s) / s)
 
 

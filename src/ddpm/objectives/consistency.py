@@ -9,7 +9,7 @@ import torch
 from ddpm.core import Denoised, Level, Parameterisation, Schedule
 from ddpm.core.condition import Conditions
 from ddpm.core.gaussian import ddim, diffuse
-from ddpm.core.level import stacked
+from ddpm.core.level import per_image, stacked
 from ddpm.core.model import Model
 from ddpm.core.seed import derive
 from ddpm.core.stream import RowStreams
@@ -134,7 +134,7 @@ class Tuning:
         denoise = partial(model.denoiser(self.parameterisation), cond=model.cond(conditions, len(x)))
         with torch.no_grad():
             y = ddim(x, self.teacher(x, now, conditions), now, next)
-            clean = (draws.timesteps[:, 1] == 0).to(y.device).reshape(-1, *[1] * (y.ndim - 1))
+            clean = per_image((draws.timesteps[:, 1] == 0).to(y.device), y)
             target = torch.where(clean, y, denoise(y, next).x0)
         apart = (_angle(now) - _angle(next)).to(x.device, torch.float32)
         return pseudo_huber(denoise(x, now).x0, target, ROUND) / apart

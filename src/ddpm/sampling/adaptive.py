@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 
 from ddpm.core import Level, scale
-from ddpm.core.level import Scalar, stacked
+from ddpm.core.level import Scalar, per_image, stacked
 from ddpm.sampling.solver import Between, BoundDenoiser, Randn
 
 LEAST = 0.002
@@ -133,7 +133,7 @@ def _ask(denoise: BoundDenoiser, z: torch.Tensor, levels: Sequence[Level]) -> Po
 
 def _where(images: list[bool], a: Point, b: Point) -> Point:
     """Choose a for some images, b for the others."""
-    mask = torch.tensor(images, device=a.z.device).reshape(-1, *[1] * (a.z.ndim - 1))  # (B,) -> (B, 1, ..., 1)
+    mask = per_image(torch.tensor(images, device=a.z.device), a.z)
     levels = [x if chosen else y for chosen, x, y in zip(images, a.levels, b.levels, strict=True)]
     return Point(levels, torch.where(mask, a.z, b.z), torch.where(mask, a.slope, b.slope))
 
