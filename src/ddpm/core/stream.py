@@ -81,14 +81,18 @@ class RowStreams:
     batch: int
     rows: range
 
+    @property
+    def selection(self) -> slice:
+        """The selected rows as a slice of the global batch."""
+        return slice(self.rows.start, self.rows.stop)
+
     def whole(self, purpose: str) -> Stream:
         """A stream for the whole global batch, the same for every part."""
         return Stream(self.seed, purpose, self.step)
 
     def uniform(self, purpose: str) -> torch.Tensor:
         """(b,) float32, uniform in [0, 1]."""
-        drawn = self.whole(purpose).uniform(self.batch)
-        return drawn[self.rows.start : self.rows.stop].float()
+        return self.whole(purpose).uniform(self.batch)[self.selection].float()
 
     def normal(self, purpose: str, shape: Sequence[int]) -> torch.Tensor:
         """(b, *shape) float32, standard normal."""

@@ -94,14 +94,12 @@ class Autoencoding:
         return None
 
     def draws(self, streams: RowStreams, history: LossHistory | None) -> Draws:
-        n = len(streams.rows)
-        return Draws(torch.zeros(n, dtype=torch.float64), torch.ones(n, dtype=torch.float64), None, streams)
+        return Draws.unweighted(torch.zeros(len(streams.rows), dtype=torch.float64), None, streams)
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:
         """Yield one set of draws, as there are no noise levels: latents without noise, at their full size."""
         streams = RowStreams(derive(seed, "held out"), self.steps, n, range(n))
-        ones = torch.ones(n, dtype=torch.float64)
-        yield 0, Draws(torch.zeros(n, dtype=torch.float64), ones, None, streams, augmented=False)
+        yield 0, Draws.unweighted(torch.zeros(n, dtype=torch.float64), None, streams, augmented=False)
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
         net, done = cast(VariationalAutoencoder, model.net), draws.streams.step / self.steps

@@ -53,10 +53,10 @@ class MidTraining:
     def draws(self, streams: RowStreams) -> Draws:
         visited = torch.tensor(self.path.timesteps, dtype=torch.float64)
         points = streams.whole("points").integers(len(visited), streams.batch, len(self.own))
-        others = visited[points[streams.rows.start : streams.rows.stop]]
+        others = visited[points[streams.selection]]
         own = torch.tensor(self.own, dtype=torch.float64).expand(len(others), -1)
         hidden = hidden_rows(streams.uniform("hidden"), self.dropout)
-        return _drawn(torch.cat([own, others], 1), hidden, streams)
+        return Draws.unweighted(torch.cat([own, others], 1), hidden, streams, augmented=False)
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:
         """Yield fixed noise for n images, with as many points as in training; with fewer bins, neighbours share one."""
@@ -65,7 +65,8 @@ class MidTraining:
         points = torch.tensor(sorted((*self.own, *even), reverse=True), dtype=torch.float64)
         streams, bins = RowStreams(derive(seed, "held out"), 0, n, range(n)), min(bins, len(points))
         for some in points.tensor_split(bins):
-            yield round(float(some[0])), replace(_drawn(some.expand(n, -1), None, streams), held_out=True)
+            drawn = Draws.unweighted(some.expand(n, -1), None, streams, augmented=False, held_out=True)
+            yield round(float(some[0])), drawn
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
         conditions = student_conditions(model, conditions, draws, self.guidance, images.device)
@@ -115,7 +116,7 @@ class Tuning:
         first, end = self.steps
         part = (streams.step - first) * len(HALVINGS) // max(1, end - first)
         j = HALVINGS[max(0, min(part, len(HALVINGS) - 1))]
-        u = streams.whole("levels").uniform(streams.batch)[streams.rows.start : streams.rows.stop]
+        u = streams.whole("levels").uniform(streams.batch)[streams.selection]
         least, most = (_angle(self.schedule.level(timestep)) for timestep in (1, self.schedule.T))
         now = self.schedule.timestep((most - u * (most - least)).tan()).ceil()
         angle = _angle(self.schedule.levels(now))
@@ -123,7 +124,8 @@ class Tuning:
         after = angle * (1 - n / 2**j).clamp(min=0)
         next = torch.minimum(self.schedule.timestep(after.tan()).floor(), now - 1)
         next = torch.where(after < least, 0.0, next)
-        return _drawn(torch.stack([now, next], 1), hidden_rows(streams.uniform("hidden"), self.dropout), streams)
+        hidden = hidden_rows(streams.uniform("hidden"), self.dropout)
+        return Draws.unweighted(torch.stack([now, next], 1), hidden, streams, augmented=False)
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
         conditions = student_conditions(model, conditions, draws, self.guidance, images.device)
@@ -191,7 +193,3 @@ def _angle(level: Level) -> torch.Tensor:
     """``atan(sigma / alpha)``, float64."""
     sigma, alpha = (torch.as_tensor(value, dtype=torch.float64) for value in (level.sigma, level.alpha))
     return torch.atan2(sigma, alpha)
-
-
-def _drawn(timesteps: torch.Tensor, hidden: torch.Tensor | None, streams: RowStreams) -> Draws:
-    return Draws(timesteps, torch.ones(len(timesteps), dtype=torch.float64), hidden, streams, augmented=False)

@@ -167,6 +167,5 @@ class Distillation:
         return total
 
     def _draws(self, timesteps: tuple[float, ...], streams: RowStreams, hidden: torch.Tensor | None) -> Draws:
-        n = len(streams.rows)
-        each = torch.tensor(timesteps, dtype=torch.float64).expand(n, -1)
-        return Draws(each, torch.ones(n, dtype=torch.float64), hidden, streams, augmented=False)
+        each = torch.tensor(timesteps, dtype=torch.float64).expand(len(streams.rows), -1)
+        return Draws.unweighted(each, hidden, streams, augmented=False)

@@ -34,7 +34,7 @@ class NoiseLevels:
         """See :class:`Objective`."""
         stream = streams.whole("levels")
         timesteps, weights = self.sampling.draw(self.schedule, streams.batch, stream, history)
-        rows = slice(streams.rows.start, streams.rows.stop)
+        rows = streams.selection
         hidden = hidden_rows(stream.uniform(streams.batch)[rows], self.dropout)
         return Draws(timesteps[rows], weights[rows], hidden, streams)
 
@@ -43,11 +43,9 @@ class NoiseLevels:
         T = self.schedule.T
         for k in range(bins):
             i = min(1 + (2 * k + 1) * T // (2 * bins), T)
-            timesteps, weights = torch.full((n,), float(i), dtype=torch.float64), torch.ones(n, dtype=torch.float64)
-            yield (
-                i,
-                Draws(timesteps, weights, None, RowStreams(derive(seed, "held out"), k, n, range(n)), augmented=False),
-            )
+            timesteps = torch.full((n,), float(i), dtype=torch.float64)
+            streams = RowStreams(derive(seed, "held out"), k, n, range(n))
+            yield i, Draws.unweighted(timesteps, None, streams, augmented=False)
 
     def levels(self, draws: Draws) -> tuple[Level, Level]:
         """Return the levels of the images, and those one timestep cleaner."""

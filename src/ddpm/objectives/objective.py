@@ -32,6 +32,20 @@ class Draws:
     augmented: bool = True
     held_out: bool = False
 
+    @classmethod
+    def unweighted(
+        cls,
+        timesteps: torch.Tensor,
+        hidden: torch.Tensor | None,
+        streams: RowStreams,
+        *,
+        augmented: bool = True,
+        held_out: bool = False,
+    ) -> Self:
+        """Return draws whose losses have a weight of 1."""
+        weights = torch.ones(len(timesteps), dtype=torch.float64)
+        return cls(timesteps, weights, hidden, streams, augmented, held_out)
+
     def part(self, where: slice) -> Self:
         """Return the draws of some of the images."""
         hidden = None if self.hidden is None else self.hidden[where]

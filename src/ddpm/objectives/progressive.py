@@ -55,21 +55,18 @@ class Progressive:
         streams = replace(streams, seed=derive(streams.seed, "distillation", self.seed))
         own = torch.tensor(self.timesteps[::2], dtype=torch.float64)
         drawn = own[streams.whole("levels").integers(len(own), streams.batch)]
-        rows = slice(streams.rows.start, streams.rows.stop)
         hidden = hidden_rows(streams.uniform("hidden"), self.dropout)
-        return Draws(drawn[rows], torch.ones(len(streams.rows), dtype=torch.float64), hidden, streams, augmented=False)
+        return Draws.unweighted(drawn[streams.selection], hidden, streams, augmented=False)
 
     def held_out(self, seed: int, n: int, bins: int) -> Iterator[tuple[int, Draws]]:
         """Yield fixed draws for n images at up to ``bins`` of the student's levels."""
         own = self.timesteps[::2]
-        bins, weights = min(bins, len(own)), torch.ones(n, dtype=torch.float64)
+        bins = min(bins, len(own))
         for k in range(bins):
             timestep = own[k * len(own) // bins]
+            timesteps = torch.full((n,), timestep, dtype=torch.float64)
             streams = RowStreams(derive(seed, "held out"), k, n, range(n))
-            yield (
-                round(timestep),
-                Draws(torch.full((n,), timestep, dtype=torch.float64), weights, None, streams, augmented=False),
-            )
+            yield round(timestep), Draws.unweighted(timesteps, None, streams, augmented=False)
 
     def losses(self, model: Model, images: torch.Tensor, conditions: Conditions, draws: Draws) -> torch.Tensor:
         conditions = student_conditions(model, conditions, draws, self.guidance, images.device)
