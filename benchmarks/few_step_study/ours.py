@@ -12,7 +12,7 @@ from ddpm.core.schedule import level_of
 from ddpm.sampling import Solver, steps
 from ddpm.sampling.branching import Branching
 from ddpm.sampling.shortest import Paths, shortest
-from ddpm.sampling.tuning import Way, best, most_calls, screened
+from ddpm.sampling.tuning import Candidate, best, most_calls, screened
 
 from .digits import Digits, Error, Rows, solve, starts
 
@@ -88,11 +88,14 @@ def tuned(denoise: Digits, schedule: Schedule, noise: torch.Tensor, end: torch.T
     for count in TUNED:
         grids = {way: build.GRIDS[way](schedule, count) for way in STARTS}
         grids["shortest way"] = [fine[i] for i in shortest(known, count)]
-        ways = [Way(name, way, partial(begun, solvers[name]), grids[way]) for name, way in product(TUNABLE, grids)]
+        candidates = [
+            Candidate(name, way, partial(begun, solvers[name]), grids[way]) for name, way in product(TUNABLE, grids)
+        ]
         denoise.images = 0
-        found = best(screened(ways, target), target, partial(level_of, schedule))
+        found = best(screened(candidates, target), target, partial(level_of, schedule))
+        solver, start, _, _ = found.candidate
         most = most_calls(len(TUNABLE), len(grids), count, len(other))
         assert denoise.images <= most
-        print(f"tuned, {count}: {found.way.solver} from {found.way.start}, {denoise.images} of at most {most} calls")
-        row[count] = denoise.error(solve(denoise, solvers[found.way.solver], list(found.grid), noise), end)
+        print(f"tuned, {count}: {solver} from {start}, {denoise.images} of at most {most} calls")
+        row[count] = denoise.error(solve(denoise, solvers[solver], list(found.grid), noise), end)
     return {"tuned": row}

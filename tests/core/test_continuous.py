@@ -148,7 +148,7 @@ def test_below_the_first_tick_there_are_levels_down_to_the_floor(name):
 def test_places_of_times_down_to_the_floor_are_inverted(name, T):
     """From the least of them on; and all that is cleaner is there."""
     schedule, times = Continuous(CURVES[name], T), [FLOOR, 1e-4, 0.01, 0.5, 1.0]
-    timesteps = torch.tensor([schedule.place_at(u) for u in times], dtype=torch.float64)
+    timesteps = torch.tensor([schedule.timestep_at(u) for u in times], dtype=torch.float64)
     levels, least = schedule.levels(timesteps), float(timesteps[0])
     if T > 1 or schedule.curve.begins_clean:
         torch.testing.assert_close(

@@ -73,7 +73,7 @@ class Independent:
 
 def earliest(schedule: Schedule) -> float:
     """Where Song et al. 2021 start, u = 1e-5; of a discrete schedule level 1."""
-    return schedule.place_at(1e-5) if isinstance(schedule, Continuous) else 1.0
+    return schedule.timestep_at(1e-5) if isinstance(schedule, Continuous) else 1.0
 
 
 def axes(x0: torch.Tensor) -> torch.Tensor:

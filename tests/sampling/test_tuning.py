@@ -18,7 +18,7 @@ from ddpm.sampling.deis import DEIS
 from ddpm.sampling.grid import trailing
 from ddpm.sampling.ipndm import IPNDM
 from ddpm.sampling.shortest import distance
-from ddpm.sampling.tuning import Round, Way, best, most_calls, screened
+from ddpm.sampling.tuning import Candidate, Round, best, most_calls, screened
 
 SCHEDULES = {"linear": linear(1000), "zero-terminal": zero_terminal_snr(linear(1000))}
 NOISE = torch.randn(40, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -39,7 +39,7 @@ class TwoPoints:
         return Denoised(b + (a - b) * torch.sigmoid(odds))
 
 
-def way(denoise, schedule, solver: str, grid: str, steps: int) -> Way:
+def candidate(denoise, schedule, solver: str, grid: str, steps: int) -> Candidate:
     levels = build.GRIDS[grid](schedule, steps)
     x = levels[0].sigma * NOISE
     answer = TwoPoints()(x, levels[0]).x0
@@ -47,7 +47,7 @@ def way(denoise, schedule, solver: str, grid: str, steps: int) -> Way:
     def first(n: int) -> Branching:
         return Branching(denoise, SOLVERS[solver], x[:n], Denoised(answer[:n]))
 
-    return Way(solver, grid, first, levels)
+    return Candidate(solver, grid, first, levels)
 
 
 def solved(schedule, solver: str, grid) -> torch.Tensor:
@@ -63,7 +63,7 @@ def problem(request):
 @cases(("steps", "share"), [(2, 0.9), (6, 0.6)])
 def test_moved_levels_end_nearer(problem, steps, share):
     schedule, end = problem
-    one = way(TwoPoints(), schedule, "ddim", "trailing", steps)
+    one = candidate(TwoPoints(), schedule, "ddim", "trailing", steps)
     found = best([one], end, partial(level_of, schedule), ONE)
     before = distance(solved(schedule, "ddim", one.grid), end)
     assert found.error == distance(solved(schedule, "ddim", found.grid), end)
@@ -75,7 +75,7 @@ def test_moved_levels_end_nearer(problem, steps, share):
 
 def test_a_single_step_has_nothing_to_move(problem):
     schedule, end = problem
-    one = way(TwoPoints(), schedule, "ddim", "trailing", 1)
+    one = candidate(TwoPoints(), schedule, "ddim", "trailing", 1)
     assert best([one], end, partial(level_of, schedule), ONE).grid == one.grid
 
 
@@ -97,34 +97,34 @@ def test_a_parabola_has_its_vertex_found():
                 return torch.full_like(x, (math.log(now.alpha / now.sigma) - 0.3) ** 2), ()
             return x, ()
 
-    one = Way("square", "", lambda n: Branching(TwoPoints(), Square(), NOISE[:n], Denoised(NOISE[:n])), grid)
+    one = Candidate("square", "", lambda n: Branching(TwoPoints(), Square(), NOISE[:n], Denoised(NOISE[:n])), grid)
     found = best([one], torch.zeros_like(NOISE), partial(level_of, schedule), (Round(1.0, 1, 1),))
     # level_of interpolates between ticks
     assert math.log(found.grid[1].alpha / found.grid[1].sigma) == pytest.approx(0.3, abs=1e-6)
 
 
-def test_no_way_of_the_last_round_ends_nearer_unmoved(problem):
+def test_no_candidate_of_the_last_round_ends_nearer_unmoved(problem):
     """Though levels moved on few images may end further on all of them."""
     schedule, end = problem
-    ways = [way(TwoPoints(), schedule, *pair, 4) for pair in product(SOLVERS, ("trailing", "karras"))]
+    candidates = [candidate(TwoPoints(), schedule, *pair, 4) for pair in product(SOLVERS, ("trailing", "karras"))]
     rounds = (Round(1 / 40, 6, 3), Round(1.0, 6, 0))
-    found = best(ways, end, partial(level_of, schedule), rounds)
-    assert found.error == distance(solved(schedule, found.way.solver, found.grid), end)
-    assert found.error <= min(distance(solved(schedule, one.solver, one.grid), end) for one in ways)
+    found = best(candidates, end, partial(level_of, schedule), rounds)
+    assert found.error == distance(solved(schedule, found.candidate.solver, found.grid), end)
+    assert found.error <= min(distance(solved(schedule, one.solver, one.grid), end) for one in candidates)
 
 
 def test_the_best_unmoved_need_not_be_the_best_moved(problem):
     schedule, end = problem
-    good = way(TwoPoints(), schedule, "ddim", "trailing", 4)
+    good = candidate(TwoPoints(), schedule, "ddim", "trailing", 4)
     before = distance(solved(schedule, "ddim", good.grid), end)
 
     def stiff(n: int) -> Branching:
         return Branching(lambda *_: Denoised(end[:n] + 0.9 * before), DDIM(), NOISE[:n], Denoised(NOISE[:n]))
 
-    near = Way("stiff", "", stiff, good.grid)
+    near = Candidate("stiff", "", stiff, good.grid)
     assert screened([good, near], end)[0] is near
     found = best([near, good], end, partial(level_of, schedule), (Round(0.5, 2, 1), Round(1.0, 1, 1)))
-    assert found.way is good
+    assert found.candidate is good
     assert found.error < 0.9 * before
 
 
@@ -133,16 +133,16 @@ def test_calls_are_at_most_those_announced(problem, steps):
     schedule, end = problem
     denoise = TwoPoints()
     grids = ("trailing", "quadratic", "karras")
-    ways = [way(denoise, schedule, *pair, steps) for pair in product(SOLVERS, grids)]
+    candidates = [candidate(denoise, schedule, *pair, steps) for pair in product(SOLVERS, grids)]
     rounds = (Round(1 / 4, 5, 1), Round(1.0, 2, 2))
-    best(screened(ways, end), end, partial(level_of, schedule), rounds)
+    best(screened(candidates, end), end, partial(level_of, schedule), rounds)
     most = most_calls(len(SOLVERS), len(grids), steps, len(NOISE), rounds)
     assert 0.4 * most < denoise.images <= most
 
 
-def test_two_ways_of_a_solver_go_on(problem):
+def test_two_candidates_of_a_solver_go_on(problem):
     schedule, end = problem
     denoise = TwoPoints()
-    ways = [way(denoise, schedule, "ddim", grid, 3) for grid in ("karras", "log-snr", "trailing")]
-    best(ways, end, partial(level_of, schedule), (Round(1.0, 9, 0),))
+    candidates = [candidate(denoise, schedule, "ddim", grid, 3) for grid in ("karras", "log-snr", "trailing")]
+    best(candidates, end, partial(level_of, schedule), (Round(1.0, 9, 0),))
     assert denoise.images == 2 * 2 * len(NOISE)

@@ -127,7 +127,7 @@ class SamplingConfig(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _steps_of_places(cls, given: Any) -> Any:
+    def _steps_of_listed_grid(cls, given: Any) -> Any:
         if isinstance(given, dict) and "steps" not in given and (listed := timesteps(given.get("grid"))):
             return {**given, "steps": len(listed)}
         return given

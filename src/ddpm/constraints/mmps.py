@@ -75,11 +75,11 @@ class MMPS:
             (gradient,) = torch.autograd.grad(out.x0, x, p / size, retain_graph=not last)
             return scale(sigma**2 / (alpha * r2), size * gradient)
 
-        x0 = self._told(out.x0.detach(), spread, self.noise**2 / r2)
+        x0 = self._posterior_mean(out.x0.detach(), spread, self.noise**2 / r2)
         x0 = torch.where(per_image(faint.to(x0.device), x), out.x0.detach(), x0)
         return Denoised(x0, None if out.var_mix is None else out.var_mix.detach())
 
-    def _told(self, x0: torch.Tensor, spread: Spread, ridge: Scalar) -> torch.Tensor:
+    def _posterior_mean(self, x0: torch.Tensor, spread: Spread, ridge: Scalar) -> torch.Tensor:
         """x0', for which ``(ridge (AᵀA)⁺ + P V P / r²) w = A⁺ (y - A x0)`` is solved, with ``P = A⁺A``."""
         left = self.operator.pinv(self.y) - self._seen(x0)
         # preconditioned: p = (ridge (AᵀA)⁺ + P)⁻¹ s, so ridge (AᵀA)⁺ p = s - p

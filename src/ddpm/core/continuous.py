@@ -86,13 +86,13 @@ class Continuous:
         Args:
             least: The least timestep to return; processes that begin clean have levels below 1, down to ``FLOOR``.
         """
-        return self._place(self.curve.u(ratio).clamp(0, 1)).clamp(least, self.T)
+        return self._timestep(self.curve.u(ratio).clamp(0, 1)).clamp(least, self.T)
 
-    def place_at(self, u: float) -> float:
+    def timestep_at(self, u: float) -> float:
         """The timestep of u, from ``FLOOR`` to 1."""
-        return float(self._place(torch.tensor(u, dtype=torch.float64)))
+        return float(self._timestep(torch.tensor(u, dtype=torch.float64)))
 
-    def _place(self, u: torch.Tensor) -> torch.Tensor:
+    def _timestep(self, u: torch.Tensor) -> torch.Tensor:
         return self.T * u if self.curve.begins_clean else 1 + (self.T - 1) * u
 
 

@@ -111,19 +111,19 @@ class Diffusion:
             one_by_one = self.draws(how, rows, conditions, guides, batch=1, task=task, progress=progress, watch=watch)
             return np.stack(list(one_by_one))
         at = self.fill(n, how)
-        bent = PLAIN if task is None else task(at)
+        batch_task = PLAIN if task is None else task(at)
         cond = self.cond(conditions, at, how)
         if cond is not None and guides.between is not None:
             cond = replace(cond, between=self.cond(guides.between, at, how))
-        cond = bent.condition(cond)
+        cond = batch_task.condition(cond)
         between = cond is not None and cond.between is not None
         direction = None if guides.towards is None else guides.towards(at)
-        denoise = self.denoiser(how, guides, direction, bent, between=between)
-        grid, solver = bent.levels or self.grid(how), self.solver(how, direction)
+        denoise = self.denoiser(how, guides, direction, batch_task, between=between)
+        grid, solver = batch_task.levels or self.grid(how), self.solver(how, direction)
         randn = self.noise([rows[i] for i in at], self._size(how))
-        x = bent.begin(grid[0], randn)
+        x = batch_task.begin(grid[0], randn)
         choice = threads().choice((len(at), self._size(how), how.guidance_scale), WINDOW)
-        for moment in threads().each(follow(denoise, solver, grid, x, randn, cond, bent.constraint), choice):
+        for moment in threads().each(follow(denoise, solver, grid, x, randn, cond, batch_task.constraint), choice):
             x = moment.x[:n]
             if watch is not None:
                 watch(moment._replace(x=x, x0=moment.x0[:n]))
@@ -176,10 +176,11 @@ class Diffusion:
         *,
         between: bool = False,
     ) -> Denoiser:
-        """Build the model's denoiser: guided, in windows for larger images, ``bent`` by a task, clipped, then ``held``.
+        """Build the model's denoiser: guided, in windows for larger images, and clipped.
 
         Args:
             direction: the direction of a classifier for the rows of the batch.
+            task: what is applied before and after clipping.
             between: whether guidance leads through conditions in between.
         """
         # computed in a full batch, so that the row is rounded as the others are
@@ -188,7 +189,7 @@ class Diffusion:
         denoise = build.build_guided(how, self.model, ask, away, weak, direction, scales, between=between)
         if self.windows(how) > 1:
             denoise = Windows(denoise, self._window(how), OVERLAP)
-        return task.held(build.build_clipped(how, task.bent(denoise)))
+        return task.after_clipping(build.build_clipped(how, task.before_clipping(denoise)))
 
     def cond(self, conditions: Conditions | None, at: list[int], how: SamplingConfig | None = None) -> Cond | None:
         """Encode the conditions of the images at these positions, which may repeat; None for an unconditional model.

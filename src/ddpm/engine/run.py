@@ -156,7 +156,7 @@ class LoadedRun:
             work=work,
         )
 
-    def refuse_given(self) -> None:
+    def refuse_super_resolution(self) -> None:
         """Refuse a super-resolution run, which cannot sample without small images.
 
         Raises:

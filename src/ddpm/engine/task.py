@@ -26,16 +26,16 @@ class Task:
         levels: the levels to visit; None for the grid of the settings.
         begin: makes x at the first level, (B, C, *space).
         condition: applied to the encoded conditions of the batch.
-        bent: applied to the guided denoiser of images of any size, before clipping.
-        held: applied to the clipped denoiser.
+        before_clipping: applied to the guided denoiser of images of any size.
+        after_clipping: applied to the clipped denoiser.
         constraint: applied to x at every level.
     """
 
     levels: Sequence[Level] | None = None
     begin: Callable[[Level, Randn], torch.Tensor] = start
     condition: Callable[[Cond | None], Cond | None] = _as_asked
-    bent: Callable[[Denoiser], Denoiser] = _unchanged
-    held: Callable[[Denoiser], Denoiser] = _unchanged
+    before_clipping: Callable[[Denoiser], Denoiser] = _unchanged
+    after_clipping: Callable[[Denoiser], Denoiser] = _unchanged
     constraint: Constraint | None = None
 
 

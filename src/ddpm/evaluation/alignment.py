@@ -76,7 +76,7 @@ def measure_alignment(
     if clip is not None and not samples:
         raise InputError("conflict", "--clip scores samples, but there are none; drop --samples 0")
     loaded = load(path, options.device)
-    loaded.refuse_given()
+    loaded.refuse_super_resolution()
     loaded.refuse_student("a loss by noise level")
     if loaded.config.inpainting:
         raise InputError("incompatible", f"{path} is conditioned on masks, and has no loss by caption alone")

@@ -85,7 +85,7 @@ def tune_guidance(loaded: LoadedRun, ask: AskGuidance, progress: Progress) -> Gu
     Raises:
         InputError: there is nothing to guide by, or the settings or images cannot be used.
     """
-    loaded.refuse_given()
+    loaded.refuse_super_resolution()
     loaded.refuse_student("tuning")
     if ask.n < FEWEST:
         raise InputError("invalid", f"-n {ask.n} is too few to measure; use at least {FEWEST}")

@@ -93,7 +93,7 @@ def plan(
     Raises:
         InputError: a combination cannot be drawn, or an option has no effect.
     """
-    loaded.refuse_given()
+    loaded.refuse_super_resolution()
     if not 1 <= n <= MOST:
         raise InputError("invalid", f"-n must be between 1 and {MOST}, not {n}")
     if samples and samples < FEWEST:

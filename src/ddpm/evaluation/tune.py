@@ -26,7 +26,7 @@ from ddpm.sampling import rows_of, sample, start
 from ddpm.sampling.branching import Branching
 from ddpm.sampling.follow import follow
 from ddpm.sampling.shortest import Paths, distance, shortest
-from ddpm.sampling.tuning import ROUNDS, Round, Way, best, most_calls, screened
+from ddpm.sampling.tuning import ROUNDS, Candidate, Round, best, most_calls, screened
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress
 
@@ -38,7 +38,7 @@ REFERENCE = {"solver": "dpm++-2m", "grid": "trailing"}
 CANDIDATES = 50
 """Levels of the reference that the shortest way is chosen from."""
 NAMED = 4
-"""The number of ways with named grids that are compared, untuned, on all images."""
+"""The number of candidates with named grids that are compared, untuned, on all images."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def planned(loaded: LoadedRun, ask: AskTune) -> int:
 
 def _plan(loaded: LoadedRun, ask: AskTune) -> tuple[SamplingConfig, dict[int, int]]:
     """The settings of the many-step solution, and the most images denoised for each number of steps."""
-    loaded.refuse_given()
+    loaded.refuse_super_resolution()
     loaded.refuse_student("tuning")
     if strange := [name for name in ask.solvers if name not in SOLVERS]:
         raise InputError("unknown", f"{strange[0]} cannot be tuned; use one of {', '.join(SOLVERS)}")
@@ -212,29 +212,29 @@ def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGr
         name: settings(loaded, {**ask.sampling, "solver": name, "steps": count, "grid": "trailing"})
         for name in ask.solvers
     }
-    ways = [
-        Way(solver, name, partial(made.branching, how[solver]), grids[name])
+    candidates = [
+        Candidate(solver, name, partial(made.branching, how[solver]), grids[name])
         for solver, name in product(ask.solvers, grids)
     ]
-    ways = screened(ways, made.end)
-    few = [way for way in ways if way.start != SHORTEST][:NAMED]
-    named = min(few, key=lambda way: made.error(how[way.solver], way.grid))
-    found = best(ways, made.end, partial(level_of, schedule), ask.rounds)
+    candidates = screened(candidates, made.end)
+    few = [candidate for candidate in candidates if candidate.start != SHORTEST][:NAMED]
+    named = min(few, key=lambda candidate: made.error(how[candidate.solver], candidate.grid))
+    found = best(candidates, made.end, partial(level_of, schedule), ask.rounds)
     # keep the named grid unless the tuned one is better on images it was not tuned on
     untuned = other.error(how[named.solver], named.grid)
-    tuned = other.error(how[found.way.solver], found.grid)
-    way, levels = (found.way, found.grid) if tuned < untuned else (named, named.grid)
+    tuned = other.error(how[found.candidate.solver], found.grid)
+    candidate, levels = (found.candidate, found.grid) if tuned < untuned else (named, named.grid)
     usual = settings(loaded, {**ask.sampling, "steps": count})
     return TunedGrid(
         sampling=settings(
             loaded,
             {
                 **ask.sampling,
-                "solver": way.solver,
+                "solver": candidate.solver,
                 "grid": tuple(timestep_of(schedule, level) for level in levels[:-1]),
             },
         ),
-        start=f"{way.solver}, {way.start}",
+        start=f"{candidate.solver}, {candidate.start}",
         usual=distance(other.run(usual), other.end),
         untuned=untuned,
         tuned=min(untuned, tuned),

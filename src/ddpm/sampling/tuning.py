@@ -21,7 +21,7 @@ CLOSEST = 0.02
 """The least distance of two levels in lambda: closer ones differ only by rounding."""
 
 
-class Way(NamedTuple):
+class Candidate(NamedTuple):
     """A candidate: a solver and an initial grid.
 
     Attributes:
@@ -36,7 +36,7 @@ class Way(NamedTuple):
     grid: Sequence[Level]
 
 
-class Found(NamedTuple):
+class TunedCandidate(NamedTuple):
     """A candidate with tuned levels.
 
     Attributes:
@@ -44,7 +44,7 @@ class Found(NamedTuple):
         error: the distance of its result from the target.
     """
 
-    way: Way
+    candidate: Candidate
     grid: Sequence[Level]
     reach: Sequence[float]
     error: float
@@ -55,12 +55,12 @@ class Round(NamedTuple):
 
     Attributes:
         share: the fraction of the images to use.
-        ways: the number of candidates, the best of the previous round.
+        candidates: the number of candidates, the best of the previous round.
         sweeps: the number of sweeps over their levels.
     """
 
     share: float
-    ways: int
+    candidates: int
     sweeps: int
 
 
@@ -74,13 +74,15 @@ FURTHEST = 0.6
 """The initial move of a level, as a fraction of an interval."""
 
 
-def screened(ways: Sequence[Way], end: torch.Tensor) -> list[Way]:
+def screened(candidates: Sequence[Candidate], end: torch.Tensor) -> list[Candidate]:
     """Rank the candidates, untuned, on few images, the most promising first."""
     n = _part(SCREENED, len(end))
-    return sorted(ways, key=lambda way: distance(way.solve(n)(way.grid).end, end[:n]))
+    return sorted(candidates, key=lambda one: distance(one.solve(n)(one.grid).end, end[:n]))
 
 
-def best(ways: Sequence[Way], end: torch.Tensor, between: Between, rounds: Sequence[Round] = ROUNDS) -> Found:
+def best(
+    candidates: Sequence[Candidate], end: torch.Tensor, between: Between, rounds: Sequence[Round] = ROUNDS
+) -> TunedCandidate:
     """Tune candidates in the order of :func:`screened` and return the one that ends closest to the target.
 
     Its error is at most that of the last round's candidates before that round.
@@ -89,14 +91,14 @@ def best(ways: Sequence[Way], end: torch.Tensor, between: Between, rounds: Seque
         end: (B, C, *space), the target.
         between: the process, for levels between those of a grid.
     """
-    first: list[Way] = []
-    for way in ways:
-        if [other.solver for other in first].count(way.solver) < EACH:
-            first.append(way)
-    found = [Found(way, way.grid, [FIRST] * (len(way.grid) - 2), math.inf) for way in first]
+    first: list[Candidate] = []
+    for candidate in candidates:
+        if [other.solver for other in first].count(candidate.solver) < EACH:
+            first.append(candidate)
+    found = [TunedCandidate(one, one.grid, [FIRST] * (len(one.grid) - 2), math.inf) for one in first]
     for turn in rounds:
         n = _part(turn.share, len(end))
-        found = [_taken(one, n, end[:n], between, turn.sweeps) for one in found[: turn.ways]]
+        found = [_tune(one, n, end[:n], between, turn.sweeps) for one in found[: turn.candidates]]
         found.sort(key=lambda one: one.error)
     return found[0]
 
@@ -105,10 +107,10 @@ def most_calls(solvers: int, grids: int, steps: int, images: int, rounds: Sequen
     """Return the maximum number of images on which :func:`screened` and :func:`best` call the denoiser."""
     total = _part(SCREENED, images) * solvers * grids * (steps - 1)
     a_sweep = 3 * steps * (steps - 1) // 2  # three tries a level; one after k of n calls takes n - k
-    ways = solvers * min(grids, EACH)
+    candidates = solvers * min(grids, EACH)
     for turn in rounds:
-        ways = min(ways, turn.ways)
-        total += _part(turn.share, images) * ways * (2 * (steps - 1) + turn.sweeps * a_sweep)
+        candidates = min(candidates, turn.candidates)
+        total += _part(turn.share, images) * candidates * (2 * (steps - 1) + turn.sweeps * a_sweep)
     return total
 
 
@@ -116,19 +118,19 @@ def _part(share: float, images: int) -> int:
     return max(1, round(share * images))
 
 
-def _taken(found: Found, images: int, end: torch.Tensor, between: Between, sweeps: int) -> Found:
+def _tune(found: TunedCandidate, images: int, end: torch.Tensor, between: Between, sweeps: int) -> TunedCandidate:
     """Run a round on a candidate, from its current grid or its initial one, whichever is closer on these images."""
-    solve = found.way.solve(images)
+    solve = found.candidate.solve(images)
     at = _Point.of(solve(found.grid), end)
     reach = list(found.reach)
-    if found.grid != found.way.grid:
-        began = _Point.of(solve(found.way.grid), end)
+    if found.grid != found.candidate.grid:
+        began = _Point.of(solve(found.candidate.grid), end)
         if began.error < at.error:
             at, reach = began, [FIRST] * len(reach)
     for _ in range(sweeps):
         for k in range(len(found.grid) - 2, 0, -1):
-            at, reach[k - 1] = _moved(solve, at, k, reach[k - 1], end, between)
-    return Found(found.way, at.solved.grid, reach, at.error)
+            at, reach[k - 1] = _move_level(solve, at, k, reach[k - 1], end, between)
+    return TunedCandidate(found.candidate, at.solved.grid, reach, at.error)
 
 
 class _Point(NamedTuple):
@@ -140,7 +142,7 @@ class _Point(NamedTuple):
         return cls(distance(solved.end, end), solved)
 
 
-def _moved(
+def _move_level(
     solve: Branching, at: _Point, k: int, reach: float, end: torch.Tensor, between: Between
 ) -> tuple[_Point, float]:
     """Level k where it is, to either side of that, or at the vertex of the parabola through the three: the nearest end,

@@ -64,7 +64,7 @@ class Windows:
             parts = [
                 (slice(max(first - n * k, 0), last - n * k), windows[k]) for k in range(first // n, ceil(last / n))
             ]
-            out = ask(torch.cat([x[_within(part)] for part in parts]), level.rows(rows % n), _told(cond, parts))
+            out = ask(torch.cat([x[_within(part)] for part in parts]), level.rows(rows % n), _cropped_cond(cond, parts))
             _add(x0, out.x0, parts)
             if out.var_mix is not None:
                 var_mix = torch.zeros_like(x) if var_mix is None else var_mix
@@ -117,7 +117,7 @@ def _add(mean: torch.Tensor, crops: torch.Tensor, parts: list[Part]) -> None:
         at += len(there)
 
 
-def _told(cond: Cond | None, parts: list[Part]) -> Cond | None:
+def _cropped_cond(cond: Cond | None, parts: list[Part]) -> Cond | None:
     """Select the conditioning for the crops of all parts."""
     if cond is None:
         return None

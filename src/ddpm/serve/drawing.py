@@ -68,7 +68,7 @@ def resolve(catalog: Catalog, ticket: Ticket) -> Resolved:
     """
     order, loaded = ticket.order, catalog.get(ticket.order.run)
     label, prompt = subject(loaded.run, order.label, order.prompt)
-    loaded.run.refuse_given()
+    loaded.run.refuse_super_resolution()
     found = asked(loaded.run, order.settings, label, order.n, prompt)
     loaded.run = found.run  # with its classifier, for the next request
     kinds = f"{found.subjects.labels is not None} {found.subjects.prompts is not None}"

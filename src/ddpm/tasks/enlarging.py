@@ -128,8 +128,8 @@ def draw(
 
     def task(at: list[int]) -> Task:
         rounds = ROUNDS if how.clips else 0
-        held = Task(held=lambda denoise: DDNM(denoise, AveragePool(scale), low[at], rounds=rounds))
-        return held if enlarging.consistent else PLAIN
+        consistent = Task(after_clipping=lambda denoise: DDNM(denoise, AveragePool(scale), low[at], rounds=rounds))
+        return consistent if enlarging.consistent else PLAIN
 
     large = any(side > WHOLE * own for side, own in zip(size, run.config.data.size, strict=True))
     sized = how.model_copy(update={"area": AreaConfig(size=size, whole=not large)})

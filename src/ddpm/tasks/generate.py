@@ -32,7 +32,7 @@ def requested(
     """
     if n < 1:
         raise InputError("invalid", f"n is {n}; use at least 1")
-    run.refuse_given()
+    run.refuse_super_resolution()
     return asked(run, settings, label, n, prompt)
 
 
@@ -106,7 +106,7 @@ def again(run: LoadedRun, record: Provenance) -> Image.Image:
             "missing",
             f"this picture was made from other pictures; to reproduce it, run: {record.command()}",
         )
-    run.refuse_given()
+    run.refuse_super_resolution()
     run = run.prepared(record.sampling)
     subjects = run.subjects(record.label, record.prompt)
     pixels = run.draw(record.sampling, subjects, record.seed, [record.index])[0]

@@ -131,7 +131,7 @@ def interpolate_conditions(
 def _check(run: LoadedRun, n: int) -> None:
     if n < 2:
         raise InputError("invalid", f"n is {n}; use at least 2, for the two ends")
-    run.refuse_given()
+    run.refuse_super_resolution()
 
 
 def _named(run: LoadedRun, subjects: Subjects) -> dict[str, tuple[str, ...] | None]:

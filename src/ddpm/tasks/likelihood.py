@@ -95,7 +95,7 @@ def likelihood(
     Raises:
         InputError: the run needs labels or small images, or it is not one of pixels.
     """
-    run.refuse_given()
+    run.refuse_super_resolution()
     run.refuse_student("likelihoods")
     if labels is None and run.needs_label:
         raise InputError(
@@ -130,7 +130,7 @@ def likelihood(
             start = 1.0
             if how.start is not None:
                 assert isinstance(schedule, Continuous)
-                start = schedule.place_at(how.start)
+                start = schedule.timestep_at(how.start)
             flow = density.ProbabilityFlow(denoise, schedule, how.tolerance, how.tolerance, start)
             bits, calls = density.bits_per_dim(
                 flow, x0, how.seed, numbers, how.probes, cond, lambda calls: progress(calls, 0)

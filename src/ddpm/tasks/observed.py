@@ -86,8 +86,8 @@ def observing(
     twice.
     """
     d, rounds = run.codec.spread(run.data.std), ROUNDS if how.clips and not noise else 0
-    mmps = Task(bent=lambda denoise: MMPS(denoise, operator, y, noise, d))
-    ddnm = Task(held=lambda denoise: DDNM(denoise, operator, y, noise, d, rounds))
+    mmps = Task(before_clipping=lambda denoise: MMPS(denoise, operator, y, noise, d))
+    ddnm = Task(after_clipping=lambda denoise: DDNM(denoise, operator, y, noise, d, rounds))
     if method == "ddnm":
         return ddnm
-    return mmps if noise else replace(mmps, held=ddnm.held)
+    return mmps if noise else replace(mmps, after_clipping=ddnm.after_clipping)

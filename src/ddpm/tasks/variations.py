@@ -140,7 +140,7 @@ def settle(
     Raises:
         InputError: labels or settings are invalid or have no effect, or the run is for super-resolution.
     """
-    run.refuse_given()
+    run.refuse_super_resolution()
     sizes = {photo.size: (photo.size[0] * factor, photo.size[1] * factor) for photo in photos}
     if request.settings.get("whole") and set(sizes.values()) == {run.config.data.size}:
         raise InputError("conflict", "whole has no effect on pictures of the run's own size; leave it out")
