@@ -70,9 +70,9 @@ class PatchNet(torch.nn.Module):
 class PatchDiffusion(Diffusion):
     """An engine whose noise is that of the pixels."""
 
-    def noise(self, rows: Any, size: tuple[int, int] | None = None) -> Any:
+    def noise(self, rows: Any, size: tuple[int, int] | None = None, purpose: str = "image") -> Any:
         height, width = size or self.shape[1:]
-        pixels = replace(super().noise(rows), shape=(self.shape[0] // 4, 2 * height, 2 * width))
+        pixels = replace(super().noise(rows, purpose=purpose), shape=(self.shape[0] // 4, 2 * height, 2 * width))
         return lambda: to_patches(pixels())
 
 

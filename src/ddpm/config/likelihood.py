@@ -1,5 +1,6 @@
 """How bits per dimension are computed."""
 
+from ddpm.config.sampling import FixedClip, SamplingConfig
 from ddpm.system.names import MethodName, VarianceName
 from ddpm.system.record import Strict
 
@@ -33,3 +34,9 @@ class Likelihood(Strict):
     def calls(self) -> int | None:
         """The number of network calls per batch; None for the ODE, whose solver chooses its steps."""
         return self.steps if self.terms is None else self.terms + 1
+
+    @property
+    def sampling(self) -> SamplingConfig:
+        """The settings of the denoiser, without guidance and in float32, and of the bound's grid."""
+        clip = FixedClip(kind="range" if self.clip else "none")
+        return SamplingConfig(steps=self.steps or 1, grid="uniform", clip=clip)

@@ -218,9 +218,9 @@ class Diffusion:
         values = {kind: torch.as_tensor(value, device=self.device) for kind, value in how.conditions.items()}
         return {kind: raw.expand(n, *raw.shape) for kind, raw in values.items() if kind in self.model.conditioners}
 
-    def noise(self, rows: Sequence[Row], size: tuple[int, int] | None = None) -> SampleNoise:
-        """Make the noise of x of size (H, W); the training size if None."""
-        return SampleNoise(rows, (self.shape[0], *(size or self.shape[1:])), self.device)
+    def noise(self, rows: Sequence[Row], size: tuple[int, int] | None = None, purpose: str = "image") -> SampleNoise:
+        """Make the noise of x of size (H, W); the training size if None. Different purposes have different noise."""
+        return SampleNoise(rows, (self.shape[0], *(size or self.shape[1:])), self.device, purpose)
 
     def encoded(self, pixels: Pixels) -> torch.Tensor:
         """Encode stored images (B, H, W, C) uint8 as x0, (B, C, H, W)."""

@@ -13,10 +13,10 @@ import torch
 from accelerate import PartialState
 
 from ddpm.config.likelihood import Likelihood
-from ddpm.core import Schedule
 from ddpm.core.level import noise_to_signal
 from ddpm.data.dataset import Dataset
 from ddpm.data.order import epoch_order
+from ddpm.engine.diffusion import Diffusion
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.evaluate import images_seen
@@ -27,7 +27,6 @@ from ddpm.objectives.bound import Bound, sampled_pairs
 from ddpm.records.likelihood import FILE, BitsRecord, Levels
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import ReferenceRecord
-from ddpm.sampling.grid import uniform
 from ddpm.system.arrays import NpzArrays
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
@@ -126,7 +125,7 @@ def measure_likelihood(
         how=settled,
         notes=notes,
         names=tuple(data.names[i] for i in order),
-        **_numbers(loaded.engine.schedule, settled, joined(shards)),
+        **_numbers(loaded.engine, settled, joined(shards)),
     )
     folder = run.likelihood / _name(run, record, key)
     record.write(folder / FILE)
@@ -195,7 +194,7 @@ def _labels(loaded: LoadedRun, data: Dataset) -> list[int]:
     return [loaded.classes.index(name) for name in names]
 
 
-def _numbers(schedule: Schedule, how: Likelihood, found: Arrays) -> dict[str, Any]:
+def _numbers(engine: Diffusion, how: Likelihood, found: Arrays) -> dict[str, Any]:
     """Compute the figures of a record from the results for the images."""
     bits = found["bits"].astype(np.float64)
     numbers: dict[str, Any] = {
@@ -208,15 +207,15 @@ def _numbers(schedule: Schedule, how: Likelihood, found: Arrays) -> dict[str, An
     if how.method == "bound":
         bound = Bound(*(torch.from_numpy(found[name]).double() for name in ("prior", "terms", "x0_mse")))
         numbers |= {name: float(getattr(bound, name).mean()) for name in ("prior", "kl", "decoder")}
-        numbers["levels"] = _levels(schedule, how, bound)
+        numbers["levels"] = _levels(engine, how, bound)
     return numbers
 
 
-def _levels(schedule: Schedule, how: Likelihood, bound: Bound) -> Levels:
+def _levels(engine: Diffusion, how: Likelihood, bound: Bound) -> Levels:
     assert how.steps is not None
-    grid = uniform(schedule, how.steps)
+    grid = engine.grid(how.sampling)
     noisy = torch.tensor([noise_to_signal(level) for level in grid[:-1]], dtype=torch.float64)
-    timesteps = schedule.timestep(noisy)
+    timesteps = engine.schedule.timestep(noisy)
     pairs = [1] * how.steps
     if how.terms is not None:
         pairs = [pair.weight for pair in sampled_pairs(grid, torch.zeros(1, how.terms))]

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.schedule import level_of, timestep_of
@@ -28,11 +27,12 @@ from ddpm.sampling.follow import follow
 from ddpm.sampling.shortest import Paths, distance, shortest
 from ddpm.sampling.tuning import ROUNDS, Candidate, Round, best, most_calls, screened
 from ddpm.system.errors import InputError
+from ddpm.system.names import GridName
 from ddpm.system.progress import Progress
 
 SOLVERS = ("dpm++-2m", "unipc-2", "unipc-3", "deis-3", "ipndm-2", "ipndm-3", "ipndm-4")
 """Solvers that make one network call per step and draw no noise."""
-GRIDS = ("trailing", "uniform", "quadratic", "log-snr", "karras")
+GRIDS: tuple[GridName, ...] = ("trailing", "uniform", "quadratic", "log-snr", "karras")
 SHORTEST = "shortest way"
 REFERENCE = {"solver": "dpm++-2m", "grid": "trailing"}
 CANDIDATES = 50
@@ -206,7 +206,9 @@ class _Problem:
 
 def _tuned(made: _Problem, other: _Problem, count: int, ask: AskTune) -> TunedGrid:
     loaded, schedule = made.loaded, made.engine.schedule
-    grids = {name: build.GRIDS[name](schedule, count) for name in GRIDS}
+    grids: dict[str, Sequence[Level]] = {
+        name: made.engine.grid(SamplingConfig(grid=name, steps=count)) for name in GRIDS
+    }
     grids[SHORTEST] = [made.known.levels[i] for i in shortest(made.known, count)]
     how = {
         name: settings(loaded, {**ask.sampling, "solver": name, "steps": count, "grid": "trailing"})

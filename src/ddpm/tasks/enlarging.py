@@ -18,7 +18,7 @@ from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import NOTHING, Subjects
 from ddpm.engine.task import PLAIN, Task
 from ddpm.images.pixels import Pixels
-from ddpm.sampling import Row, SampleNoise
+from ddpm.sampling import Row
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, among, silent
 
@@ -117,7 +117,7 @@ def draw(
     low = mirrored(engine.encoded(smalls), divisor)
     image = conditioner.interpolate(low, scale)
     size = image.shape[2], image.shape[3]
-    eps = SampleNoise(rows, tuple(image.shape[1:]), engine.device, "augment")()
+    eps = engine.noise(rows, size, "augment")()
     s = torch.full((n,), enlarging.augment, device=engine.device)
     given = {"low_resolution": conditioner.noised(image, s, eps)}
     guides = run.guides(how, subjects)

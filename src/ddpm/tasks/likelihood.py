@@ -9,21 +9,19 @@ import torch
 from ddpm import build
 from ddpm.config.data import DataConfig
 from ddpm.config.likelihood import Likelihood
-from ddpm.core import Continuous, Denoiser
+from ddpm.core import Continuous
 from ddpm.core.denoiser import FixedVariance
 from ddpm.core.stream import Stream
 from ddpm.engine.indices import chosen
 from ddpm.engine.labels import Label
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import Subjects
-from ddpm.guidance import Clipped
 from ddpm.images.geometry import Geometry
 from ddpm.images.photo import Several, opened, several
 from ddpm.images.pixels import Pixels
 from ddpm.metrics import likelihood as density
 from ddpm.objectives.bound import LevelPair, bound, every_pair, sampled_pairs
-from ddpm.sampling import SampleNoise, rows_of
-from ddpm.sampling.grid import uniform
+from ddpm.sampling import rows_of
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, part_of, silent
 from ddpm.tasks.likelihood_settings import settle
@@ -120,9 +118,7 @@ def likelihood(
         engine.cond(run.conditions(Subjects(None if labels is None else tuple(labels))), at),
     )
     numbers = [indices[i] for i in at]
-    denoise: Denoiser = engine.model.denoiser(engine.parameterisation)
-    if how.clip:
-        denoise = Clipped(denoise)
+    denoise = engine.denoiser(how.sampling)
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         if how.method == "ode":
             assert how.tolerance is not None
@@ -141,11 +137,11 @@ def likelihood(
             assert how.variance is not None
             if how.variance != "learned":
                 denoise = FixedVariance(denoise)
-            grid = uniform(schedule, how.steps)
+            grid = engine.grid(how.sampling)
             pairs = every_pair(grid)
             if how.terms is not None:
                 pairs = sampled_pairs(grid, choices(how.seed, numbers, how.terms))
-            randn = SampleNoise(rows_of(how.seed, numbers), tuple(x0.shape[1:]), x0.device)
+            randn = engine.noise(rows_of(how.seed, numbers))
             fixed = build.VARIANCES[how.variance]
             made = bound(denoise, x0, grid, randn, cond, fixed, _watched(pairs, progress))
             parts = {"prior": made.prior, "terms": made.terms, "x0_mse": made.x0_mse}
