@@ -5,6 +5,7 @@ import torch
 from ddpm.core.discrete import Discrete
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.system.errors import InputError
+from ddpm.system.limits import MOST_TIMESTEPS
 
 BETAS = "betas"
 FOLLOWING = (
@@ -21,7 +22,6 @@ FOLLOWING = (
     "posterior_mean_coef2",
 )
 """Tables that follow from the betas."""
-MOST_LEVELS = 100_000
 NEAR = 1e-3
 """The largest relative difference between equal betas: theirs are float32 or float16, or computed from these."""
 
@@ -33,7 +33,7 @@ def take_betas(tensors: ForeignTensors) -> torch.Tensor:
         InputError: there are none, too many, or one is not between 0 and 1.
     """
     betas = tensors.take(BETAS).double()
-    if betas.ndim != 1 or not 1 <= len(betas) <= MOST_LEVELS or not bool(((betas > 0) & (betas < 1)).all()):
+    if betas.ndim != 1 or not 1 <= len(betas) <= MOST_TIMESTEPS or not bool(((betas > 0) & (betas < 1)).all()):
         raise InputError("incompatible", f"{tensors.source} has betas that are not between 0 and 1; use another file")
     return betas
 

@@ -10,10 +10,11 @@ from ddpm import build
 from ddpm.config.diffusion import DiffusionConfig
 from ddpm.config.objective import GammaWeighting, PlainWeighting
 from ddpm.core.discrete import Discrete
-from ddpm.exchange.betas import BETAS, FOLLOWING, MOST_LEVELS, NEAR, has_betas, take_betas
+from ddpm.exchange.betas import BETAS, FOLLOWING, NEAR, has_betas, take_betas
 from ddpm.exchange.fitted import inferring
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.system.errors import InputError
+from ddpm.system.limits import MOST_TIMESTEPS
 
 SCHEDULES = ("linear", "cosine", "sigmoid")
 PREDICTIONS: dict[str, Any] = {"pred_noise": "eps", "pred_x0": "x0", "pred_v": "v"}
@@ -47,8 +48,10 @@ def read_process(tensors: ForeignTensors, given: Mapping[str, Any]) -> StoredPro
         found: dict[str, Any] = {"beta_schedule": "sigmoid", "timesteps": 1000, "objective": "pred_v"}
         inferred = [f"{name} is {value}, the default there" for name, value in found.items() if name not in given]
         found |= {name: given[name] for name in found if name in given}
-        if not 1 <= found["timesteps"] <= MOST_LEVELS:
-            raise InputError("invalid", f"--timesteps is {found['timesteps']}; it must be between 1 and {MOST_LEVELS}")
+        if not 1 <= found["timesteps"] <= MOST_TIMESTEPS:
+            raise InputError(
+                "invalid", f"--timesteps is {found['timesteps']}; it must be between 1 and {MOST_TIMESTEPS}"
+            )
         with inferring(tensors.source, DiffusionConfig):
             diffusion = _diffusion(found["beta_schedule"], found["timesteps"], found["objective"], None)
         return StoredProcess(diffusion, PlainWeighting(name="snr"), tuple(inferred))

@@ -14,7 +14,6 @@ from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.training import TrainSettings
 from ddpm.config.upscaling import UpscalingConfig
-from ddpm.exchange.betas import MOST_LEVELS
 from ddpm.exchange.files import holds_tensors, read_tensors
 from ddpm.exchange.fitted import empty, inferring, read_fitting
 from ddpm.exchange.flags import parse_flags
@@ -34,6 +33,7 @@ from ddpm.exchange.openai_unet import ENCODER, LABELS, enlarges, read_settings, 
 from ddpm.exchange.respacing import kept_timesteps
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.system.errors import InputError
+from ddpm.system.limits import MOST_TIMESTEPS
 
 ENLARGING = ("large_size", "small_size")
 SCHEDULES = ("linear", "cosine")
@@ -86,8 +86,8 @@ def _config(
     path: Path, settings: PlainUNetSettings, known: Mapping[str, Any], given: Mapping[str, Any], classes: int
 ) -> RunConfig:
     T, learned = known["diffusion_steps"], learns_variance(settings)
-    if not 1 <= T <= MOST_LEVELS:
-        raise InputError("invalid", f"--diffusion_steps is {T}; it must be between 1 and {MOST_LEVELS}")
+    if not 1 <= T <= MOST_TIMESTEPS:
+        raise InputError("invalid", f"--diffusion_steps is {T}; it must be between 1 and {MOST_TIMESTEPS}")
     if known["image_size"] < 1:
         raise InputError("invalid", f"the images have a side of {known['image_size']}; it must be at least 1")
     if known["noise_schedule"] not in SCHEDULES:
