@@ -114,9 +114,9 @@ def _run(
     out: Path | None,
 ) -> None:
     """Score samples of a run or its checkpoints, at each number of steps, and update the run's report."""
-    from ddpm.evaluation.evaluate import CLOSEST, evaluate_run
+    from ddpm.evaluation.evaluate import evaluate_run
     from ddpm.records.run_folder import RunFolder
-    from ddpm.records.score import FILE
+    from ddpm.records.score import CLOSEST, FILE
     from ddpm.training.checkpoint import paths
 
     earlier = paths(RunFolder(path).checkpoints)[:-1]  # the last has the run's own weights

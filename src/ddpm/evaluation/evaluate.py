@@ -26,8 +26,8 @@ from ddpm.evaluation.reference import FEWEST, real, reference, training
 from ddpm.images.geometry import Geometry
 from ddpm.metrics.memorisation import TooFew
 from ddpm.records.run_folder import RunFolder
+from ddpm.records.score import CLOSEST, SHEET, Measurement, Memorisation, Samples, Score
 from ddpm.records.score import FILE as SCORE
-from ddpm.records.score import Measurement, Memorisation, Samples, Score
 from ddpm.system.arguments import checked
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
@@ -39,9 +39,7 @@ from ddpm.training.log import training_seconds
 
 N = 2000
 """Samples to draw by default."""
-CLOSEST = "closest.png"
-"""The closest pairs of a sample and a training image, next to a run's score."""
-SHEET = "grid.png"
+GRID = "grid.png"
 """The sheet that `ddpm sample` writes next to its pictures: not a sample."""
 
 
@@ -144,7 +142,7 @@ def evaluate_run(
     unsearched = () if known else (f"no search for copies: {lost}",)
     score = _completed(score, (*theirs.notes, *unsearched, *missing, *uncaptioned), search)
     folder = run.evaluations / _name(run, how, options.seed, score.measure, loaded.weights)
-    write_file(folder / "sheet.png", first(drawn))
+    write_file(folder / SHEET, first(drawn))
     if known and score.memorisation:
         write_file(folder / CLOSEST, closest(score.memorisation, drawn, known[0]))
     score.write(folder / SCORE)
@@ -175,7 +173,7 @@ def evaluate_folder(
     Raises:
         InputError: the images cannot be read, or differ in size or mode.
     """
-    listed, fit, skip_bad = open_source(source).without(SHEET), options.fit, options.skip_bad
+    listed, fit, skip_bad = open_source(source).without(GRID), options.fit, options.skip_bad
     if options.data is None:
         raise InputError("conflict", f"the images in {source} need real images to compare with; pass some with --data")
     reading = doing(progress, "reading the samples")

@@ -39,7 +39,7 @@ FEW = 1000
 """The number of generated images below which the Fréchet distance is mostly bias."""
 LISTED = 1000
 """The most closest pairs that a score lists, copies first."""
-CLOSEST = 16
+FEWEST_LISTED = 16
 """The closest pairs that a score lists even if they are not copies."""
 
 
@@ -130,7 +130,7 @@ def copies(
     if held_out is not None and len(held_out):
         _, others = memorisation.nearest(extract_once(thumbnail, held_out), known)
         held_out_rate, held_out_median = _share(others < memorisation.THRESHOLD), float(others.median())
-    listed = min(LISTED, max(CLOSEST, int(copied.sum())))
+    listed = min(LISTED, max(FEWEST_LISTED, int(copied.sum())))
     return Memorisation(
         source=source,
         images=len(seen),

@@ -29,7 +29,7 @@ from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import extract, extract_once
 from ddpm.metrics.similarity import SIDE, decibels, psnr, ssim
 from ddpm.records.run_folder import RunFolder
-from ddpm.records.score import FeaturesRecord, ReferenceRecord
+from ddpm.records.score import SHEET, FeaturesRecord, ReferenceRecord
 from ddpm.records.upscaling import FILE, Fidelity, UpscalingScore
 from ddpm.sampling import rows_of
 from ddpm.system.errors import InputError
@@ -125,7 +125,7 @@ def _kept(score: UpscalingScore, home: Path, rows: list[Pixels]) -> Path:
     folder = home / f"{short}-{sha256(asked.encode()).hexdigest()[:6]}"
     some = np.linspace(0, score.n - 1, min(SHOWN, score.n)).round().astype(np.int64)
     shown = sheet(np.concatenate([images[some] for images in rows]), len(some))
-    write_file(folder / "sheet.png", png(shown))
+    write_file(folder / SHEET, png(shown))
     score.write(folder / FILE)
     return folder
 

@@ -10,6 +10,10 @@ from ddpm.system.names import Mode
 from ddpm.system.record import Record, Strict
 
 FILE = "score.json"
+SHEET = "sheet.png"
+"""The first samples, next to a score."""
+CLOSEST = "closest.png"
+"""The closest pairs of a sample and a training image, next to a run's score."""
 
 
 class FeaturesRecord(Strict):

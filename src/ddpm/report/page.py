@@ -13,7 +13,7 @@ from ddpm import build
 from ddpm.engine.trajectory import spread as spread_over
 from ddpm.images.sheets import png
 from ddpm.records.run_folder import RunFolder
-from ddpm.records.score import Score
+from ddpm.records.score import CLOSEST, SHEET, Score
 from ddpm.report import alignment, charts, commands, facts, likelihood, network_calls, quality, tables, training_time
 from ddpm.report.canvas import SIZE, TALL, Draw, figure, inline
 from ddpm.report.numbers import measured, percent, spread
@@ -60,7 +60,7 @@ def render(run: Run, others: Sequence[Run] = ()) -> str:
     template = environment.from_string(files("ddpm.report").joinpath("template.html").read_text(encoding="utf-8"))
     headline = quality.headline(run)
     score = None if headline is None else run.evaluations[headline]
-    closest = None if headline is None else run.files.evaluations / headline / "closest.png"
+    closest = None if headline is None else run.files.evaluations / headline / CLOSEST
     group, like = subjects([run, *others]), Basis.of(score) if score else None
     calls, courses = network_calls.Calls.of(group, like), training_time.panels(group, like)
     missing = calls.missing() if calls else {}
@@ -129,7 +129,7 @@ def _tag(data: bytes, size: tuple[int, int], alt: str, wide: int) -> str:
 
 def _samples(run: Run, headline: str | None) -> tuple[Path, str] | None:
     """The picture of the headline's samples, or else of the latest preview, and its caption."""
-    sheet = run.files.evaluations / (headline or "") / "sheet.png"
+    sheet = run.files.evaluations / (headline or "") / SHEET
     if headline is not None and readable(sheet):
         how = tables.sampling(run.evaluations[headline].samples.sampling)
         return sheet, f"Evaluation “{headline}”: {how}."
