@@ -238,7 +238,7 @@ class Dataset:
         )
 
     def spread(self, most: int) -> Ints:
-        """The indices of at most this many images, evenly spread."""
+        """The indices of at most this many images, evenly spread, as they may be sorted by class."""
         n = len(self)
         return np.arange(n) if n <= most else np.linspace(0, n - 1, most).round().astype(np.int64)
 

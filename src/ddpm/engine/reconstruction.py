@@ -23,11 +23,6 @@ MEASURED = 4096
 """The most training images, and the most held-out images, that are measured at the end."""
 
 
-def spread_evenly(data: Dataset, n: int) -> Dataset:
-    """At most n of the images, spread evenly, because they are sorted by class folder."""
-    return data.subset(np.linspace(0, len(data) - 1, min(n, len(data))).round().astype(np.int64))
-
-
 def in_parts(data: Dataset) -> Iterator[torch.Tensor]:
     """The images of a data set in order, (b, H, W, C) uint8 each."""
     for start in range(0, len(data), BATCH):
@@ -75,7 +70,7 @@ class HeldOutPSNR:
             images: the training images of the run, counting repeats.
         """
         least, most = WATCHED
-        return cls(spread_evenly(held_out, min(most, max(least, images // 500))))
+        return cls(held_out.subset(held_out.spread(min(most, max(least, images // 500)))))
 
     def __call__(self, model: Model, device: torch.device) -> float | None:
         if not len(self.data):
@@ -94,7 +89,8 @@ def mean_psnr(errors: torch.Tensor) -> float:
 
 def preview(data: Dataset, held_out: Dataset) -> Preview:
     """Make a preview: held-out images, or training images if there are none, next to their reconstructions."""
-    shown = spread_evenly(held_out if len(held_out) else data, SHOWN).images
+    source = held_out if len(held_out) else data
+    shown = source.subset(source.spread(SHOWN)).images
 
     def draw(model: Model) -> Pixels:
         pixels: Pixels = reconstructed(model, torch.from_numpy(shown)).numpy()

@@ -15,7 +15,6 @@ from ddpm.engine.reconstruction import (
     mean_psnr,
     moments,
     reconstructed,
-    spread_evenly,
     squared_errors,
     visible,
 )
@@ -60,7 +59,7 @@ def measure_autoencoder(
         if known.weights == latents.weights == hash:
             return known, latents
     model = load_autoencoder(config, weights, folder.path, device)
-    kept, held_out = spread_evenly(kept, MEASURED), spread_evenly(held_out, MEASURED)
+    kept, held_out = (data.subset(data.spread(MEASURED)) for data in (kept, held_out))
     shown = held_out if len(held_out) else kept
     record = _reconstruction(model, config, shown, hash, bool(len(held_out)), device, doing(progress, "reconstructing"))
     latents = latent_statistics(model, kept, hash, doing(progress, "encoding"))
@@ -68,8 +67,8 @@ def measure_autoencoder(
         others = latent_statistics(model, held_out, hash, doing(progress, "encoding"))
         relative = [own / usual for own, usual in zip(others.spread, latents.spread, strict=True)]
         latents = latents.model_copy(update={"held_out": relative})
-    some = torch.from_numpy(spread_evenly(shown, COLUMNS).images)
-    page = sheet(torch.cat([some, reconstructed(model, some)]).numpy(), len(some))
+    pictured = torch.from_numpy(shown.subset(shown.spread(COLUMNS)).images)
+    page = sheet(torch.cat([pictured, reconstructed(model, pictured)]).numpy(), len(pictured))
     write_file(folder.reconstructions, png(page))
     record.write(folder.reconstruction_file)
     latents.write(folder.latents_file)

@@ -84,8 +84,7 @@ def evaluate_upscaling(
     n = min(len(data), N if options.n is None else options.n)
     if n < FEWEST:
         raise InputError("invalid", f"{n} images are too few to measure; use at least {FEWEST}")
-    # spread evenly, as images are sorted by class folder
-    large = data.subset(np.linspace(0, len(data) - 1, n).round().astype(np.int64))
+    large = data.subset(data.spread(n))
     scale = loaded.config.upscaling.scale
     if LOW not in large.partners:
         large = replace(large, derived={LOW: BoxMeans(loaded.engine.codec, scale)})
