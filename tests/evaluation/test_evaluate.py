@@ -16,10 +16,11 @@ from sklearn.datasets import load_digits
 from ddpm import build
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation import evaluate as module
+from ddpm.evaluation import launch
 from ddpm.evaluation.drawn import SHARD, SampleStore
 from ddpm.evaluation.evaluate import evaluate, evaluate_folder, evaluate_run
 from ddpm.evaluation.options import EvaluationOptions
+from ddpm.evaluation.reference import training
 from ddpm.metrics.memorisation import Thumbnail
 from ddpm.records.score import Score
 from ddpm.system.errors import InputError
@@ -249,11 +250,11 @@ def test_two_processes_draw_a_part_each_and_the_first_measures(
 ) -> None:
     shutil.rmtree(run / "evaluations")
     shutil.rmtree(run / "drawn")
-    monkeypatch.setattr(module, "PartialState", lambda **how: Process(1))
+    monkeypatch.setattr(launch, "PartialState", lambda **how: Process(1))
     assert evaluate_run(run, FEW, silent, {"steps": 2}) is None
     assert drawn == [1]
     assert not (run / "evaluations").exists()
-    monkeypatch.setattr(module, "PartialState", lambda **how: Process(0))
+    monkeypatch.setattr(launch, "PartialState", lambda **how: Process(0))
     found = of_run(run)
     assert drawn == [1, 0]
     assert found.score.samples.hash == evaluated[1].score.samples.hash
@@ -263,7 +264,7 @@ def test_two_processes_draw_a_part_each_and_the_first_measures(
 def test_planted_copies_are_found_by_name(run: Path) -> None:
     """Of a file of samples, 40 are made training images, 5 of them mirrored; so 40 of 100 are copies."""
     config = load(run, "cpu").config
-    seen = module.training(config)[0]
+    seen = training(config)[0]
     [folder] = (run / "drawn").iterdir()
     shard = np.load(folder / "000000.npy")
     places = np.arange(0, 1600, 40)

@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from accelerate import PartialState
 
 from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
-from ddpm.engine.loading import load
 from ddpm.engine.options import refuse_idle, settings
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, of_each_kind, prompts_of, proportions_of
+from ddpm.evaluation.launch import batch_within, launch
 from ddpm.evaluation.measure import content_hash, copies, measure
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.pictures import closest, first
@@ -33,7 +32,6 @@ from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 from ddpm.system.names import Mode
-from ddpm.system.peers import PATIENCE, watch
 from ddpm.system.progress import Progress, doing, silent
 from ddpm.training.log import training_seconds
 
@@ -90,15 +88,11 @@ def evaluate_run(
     Raises:
         InputError: an argument cannot be used.
     """
-    n, batch = N if options.n is None else options.n, SHARD if options.batch is None else options.batch
+    n = N if options.n is None else options.n
     if n < FEWEST:
         raise InputError("invalid", f"-n {n} is too few to measure; use at least {FEWEST}")
-    if not 1 <= batch <= SHARD:
-        raise InputError("invalid", f"--batch must be between 1 and {SHARD}, the samples per file, not {batch}")
-    state = PartialState(cpu=device_of(options.device).type == "cpu", timeout=PATIENCE)
-    watch()
-    run = RunFolder.open(path)
-    loaded = load(path, str(state.device) if state.num_processes > 1 else options.device)
+    batch = batch_within(options, SHARD, "samples")
+    state, run, loaded = launch(path, options.device)
     asked = dict(sampling or {})
     how = settings(loaded, asked)
     loaded.engine.grid(how)  # unusable settings are refused before anything is read or drawn

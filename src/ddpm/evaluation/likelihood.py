@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from accelerate import PartialState
 
 from ddpm.config.likelihood import Likelihood
 from ddpm.core.level import noise_to_signal
 from ddpm.data.dataset import Dataset
 from ddpm.data.order import epoch_order
 from ddpm.engine.diffusion import Diffusion
-from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.evaluate import images_seen
+from ddpm.evaluation.launch import batch_within, launch
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.reference import held_out, reference
 from ddpm.evaluation.shards import Shards
@@ -28,10 +27,8 @@ from ddpm.records.likelihood import FILE, BitsRecord, Levels
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import ReferenceRecord
 from ddpm.system.arrays import NpzArrays
-from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
 from ddpm.system.names import listed
-from ddpm.system.peers import PATIENCE, watch
 from ddpm.system.progress import Progress, doing
 from ddpm.tasks.likelihood import Columns, likelihood
 from ddpm.tasks.likelihood_settings import settle
@@ -70,15 +67,10 @@ def measure_likelihood(
     Raises:
         InputError: an argument cannot be used.
     """
-    n, batch = N if options.n is None else options.n, SHARD if options.batch is None else options.batch
-    if not 1 <= batch <= SHARD:
-        raise InputError("invalid", f"--batch must be between 1 and {SHARD}, the images per file, not {batch}")
+    n, batch = N if options.n is None else options.n, batch_within(options, SHARD, "images")
     if n < 2:
         raise InputError("invalid", f"-n {n} is too few for a mean with a standard error; use at least 2")
-    state = PartialState(cpu=device_of(options.device).type == "cpu", timeout=PATIENCE)
-    watch()
-    run = RunFolder.open(path)
-    loaded = load(path, str(state.device) if state.num_processes > 1 else options.device)
+    state, run, loaded = launch(path, options.device)
     if loaded.needs_label and not labels:
         raise InputError("conflict", f"{path} was trained only with labels; use --labels")
     settled = settle(loaded.config, method, seed=options.seed, **how)
