@@ -122,34 +122,46 @@ class RunConfig(Record):
         return self.codec.channels(len(self.data.mode)), height, width
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        data, net = self.data, self.network
+    def _trains_on_images(self) -> Self:
         if not self.training.images and self.recipe != IMPORTED:
             raise ValueError("training.images is 0; it must be at least 1")
-        learned = self.diffusion.variance == "learned"
+        return self
+
+    @model_validator(mode="after")
+    def _network_fits_images(self) -> Self:
+        net, mode, learned = self.network, self.data.mode, self.diffusion.variance == "learned"
         seen, answered = channels_of(
-            self.codec, data.mode, upscaling=self.upscaling is not None, learned=learned, inpainting=self.inpainting
+            self.codec, mode, upscaling=self.upscaling is not None, learned=learned, inpainting=self.inpainting
         )
         if net.in_channels != seen:
             both = "" if self.upscaling is None else " and the upscaled small images"
             both += ", their masks and what these leave" * self.inpainting
-            raise ValueError(f"network.in_channels must be {seen} for {data.mode} images{both}")
+            raise ValueError(f"network.in_channels must be {seen} for {mode} images{both}")
         if net.out_channels != answered:
             raise ValueError(
-                f"network.out_channels must be {answered} for {data.mode} images and their variances"
+                f"network.out_channels must be {answered} for {mode} images and their variances"
                 if learned
-                else f"network.out_channels must be {answered} for {data.mode} images"
+                else f"network.out_channels must be {answered} for {mode} images"
             )
-        if learned and self.objective.loss.name == "simple":
+        return self
+
+    @model_validator(mode="after")
+    def _objective_fits_diffusion(self) -> Self:
+        diffusion, objective = self.diffusion, self.objective
+        learned = diffusion.variance == "learned"
+        if learned and objective.loss.name == "simple":
             raise ValueError("--variance learned is not trained by --loss simple; use --loss hybrid or vlb")
-        if self.objective.loss.name == "hybrid" and not learned:
+        if objective.loss.name == "hybrid" and not learned:
             raise ValueError("--loss hybrid requires --variance learned")
-        if self.diffusion.sigma_data is not None and not (
-            self.diffusion.scales_input or self.objective.weighting.name == "edm"
-        ):
+        if diffusion.sigma_data is not None and not (diffusion.scales_input or objective.weighting.name == "edm"):
             raise ValueError(
                 "diffusion.sigma_data requires the edm prediction, weighting or schedule, or the ve schedule"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _network_fits_conditions(self) -> Self:
+        net = self.network
         if net.space != 2:
             raise ValueError(f"network.space must be 2 for images, not {net.space}")
         tokens = None if self.text is None else self.text.token_width
@@ -173,30 +185,56 @@ class RunConfig(Record):
             )
         if self.text is not None and net.token_width is None:
             raise ValueError(f"network {net.kind} takes no captions; use --no-text, or --network unet or dit")
-        if self.upscaling is not None and any(n % self.upscaling.scale for n in data.size):
+        return self
+
+    @model_validator(mode="after")
+    def _scale_divides_size(self) -> Self:
+        height, width = self.data.size
+        if self.upscaling is not None and (height % self.upscaling.scale or width % self.upscaling.scale):
             raise ValueError(
-                f"images of {data.size[0]} × {data.size[1]} are not divisible by --scale {self.upscaling.scale}; "
+                f"images of {height} × {width} are not divisible by --scale {self.upscaling.scale}; "
                 "use a --size that is"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _student_follows_teacher(self) -> Self:
         taught = self.distillation
         if taught is not None and not all(map(taught.passes, (self.sampling.grid, *self.paths))):
             raise ValueError("the grids of a student must list timesteps of distillation.sampling.grid")
         if taught is not None and self.sampling.grid not in self.paths:
             raise ValueError("sampling.grid of a student must be one of distillation.grids")
+        return self
+
+    @model_validator(mode="after")
+    def _codec_fits_task(self) -> Self:
         if self.upscaling is not None and not self.codec.in_pixels:
             raise ValueError("super-resolution enlarges pixels, and has no --codec; leave it out")
         if self.sampling.clips and not self.codec.in_pixels:
             raise ValueError("sampling.clip must be none, as latents have no fixed range")
+        return self
+
+    @model_validator(mode="after")
+    def _recipe_fits_task(self) -> Self:
         if self.inpainting and self.recipe != IMPORTED:
             raise ValueError("inpainting must be false, as only imported networks are conditioned on masks")
         if self.upscaling is not None and self.scoring is not None:
             raise ValueError("--during-training cannot score super-resolution; leave it out")
-        if any(n % self.divisor for n in data.size):
-            height, width = (max(1, round(n / self.divisor)) * self.divisor for n in data.size)
+        return self
+
+    @model_validator(mode="after")
+    def _divisor_divides_size(self) -> Self:
+        size, divisor = self.data.size, self.divisor
+        if any(n % divisor for n in size):
+            height, width = (max(1, round(n / divisor)) * divisor for n in size)
             raise ValueError(
-                f"images of {data.size[0]} × {data.size[1]} are not divisible by {self.divisor}, as the network "
+                f"images of {size[0]} × {size[1]} are not divisible by {divisor}, as the network "
                 f"requires; use the nearest size that is, --size {height}x{width}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _steps_fit_levels(self) -> Self:
         T, sampling = self.diffusion.T, self.sampling
         counted = {"sampling": sampling if sampling.on_ticks else None, "scoring": self.scoring}
         for name, settings in (counted | {"guidance_search": self.guidance_search}).items():
@@ -206,6 +244,11 @@ class RunConfig(Record):
             raise ValueError(
                 f"sampling.grid is {sampling.visits}; it must start at {T}, the number of levels, or below"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _sampling_fits_run(self) -> Self:
+        sampling = self.sampling
         if sampling.area is not None:
             raise ValueError(
                 "sampling.area is an option of `ddpm sample --size`; a run samples at the size of its data"
@@ -213,16 +256,20 @@ class RunConfig(Record):
         for kind, (name, value) in sampling.given.items():
             if kind not in self.conditions:
                 raise ValueError(f"{name} {value} has no effect, as the run is not conditioned on {kind}; leave it out")
-        guidance = sampling.guidance
-        if guidance is not None and guidance.guide is not None:
+        if sampling.guidance is not None and sampling.guidance.guide is not None:
             raise ValueError(
                 "sampling.guidance.away_from is an earlier version of the run, but a new run has none; leave it out"
             )
         if sampling.classifier is not None:
             raise ValueError("sampling.classifier requires a classifier, but a new run has none; leave it out")
-        if guidance is not None and guidance.negative is not None and guidance.negative not in data.classes:
+        return self
+
+    @model_validator(mode="after")
+    def _negative_condition_is_learned(self) -> Self:
+        guidance, classes = self.sampling.guidance, self.data.classes
+        if guidance is not None and guidance.negative is not None and guidance.negative not in classes:
             raise ValueError(
-                f"sampling.guidance.away_from {guidance.negative!r} is not one of the {len(data.classes)} classes"
+                f"sampling.guidance.away_from {guidance.negative!r} is not one of the {len(classes)} classes"
             )
         if guidance is not None and guidance.negative_prompt is not None and self.text is None:
             raise ValueError(
