@@ -1,8 +1,8 @@
-"""Several numbers in one flag."""
+"""Several numbers in one flag, and multiples."""
 
 import pytest
 
-from ddpm.system.ranges import span, spelled, whole_numbers
+from ddpm.system.ranges import nearest_multiple, span, spelled, whole_numbers
 from refusal import refuses
 
 
@@ -39,3 +39,8 @@ def test_intervals(text, ends):
 def test_not_intervals(text):
     with refuses("invalid", "--guidance"):
         span("--guidance", text)
+
+
+@pytest.mark.parametrize(("n", "least", "nearest"), [(16, 1, 16), (19, 1, 16), (21, 1, 24), (3, 1, 8), (3, 4, 32)])
+def test_multiples(n, least, nearest):
+    assert nearest_multiple(n, 8, least) == nearest

@@ -14,6 +14,7 @@ from ddpm.config.tiny_autoencoder import TinyAutoencoderSettings
 from ddpm.config.training import TrainSettings
 from ddpm.system.limits import Blocks, Channels, Multipliers, Side
 from ddpm.system.names import AutoencoderName, NormName
+from ddpm.system.ranges import nearest_multiple
 from ddpm.system.record import Record, at_most
 from ddpm.system.tree import Short
 
@@ -148,7 +149,7 @@ class AutoencoderConfig(Record):
         if net.image_channels != len(data.mode):
             raise ValueError(f"network.image_channels must be {len(data.mode)} for {data.mode} images")
         if any(n % net.factor for n in data.size):
-            height, width = (max(1, round(n / net.factor)) * net.factor for n in data.size)
+            height, width = (nearest_multiple(n, net.factor) for n in data.size)
             raise ValueError(
                 f"images of {data.size[0]} × {data.size[1]} are not divisible by {net.factor}, the autoencoder's "
                 f"factor; use the nearest size that is, --size {height}x{width}"

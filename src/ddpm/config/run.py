@@ -17,7 +17,7 @@ from ddpm.config.scoring import ScoringSettings
 from ddpm.config.text import TextConfig
 from ddpm.config.training import TrainSettings
 from ddpm.config.upscaling import UpscalingConfig
-from ddpm.system.ranges import spelled
+from ddpm.system.ranges import nearest_multiple, spelled
 from ddpm.system.record import Record
 from ddpm.system.tree import at
 
@@ -226,7 +226,7 @@ class RunConfig(Record):
     def _divisor_divides_size(self) -> Self:
         size, divisor = self.data.size, self.divisor
         if any(n % divisor for n in size):
-            height, width = (max(1, round(n / divisor)) * divisor for n in size)
+            height, width = (nearest_multiple(n, divisor) for n in size)
             raise ValueError(
                 f"images of {size[0]} × {size[1]} are not divisible by {divisor}, as the network "
                 f"requires; use the nearest size that is, --size {height}x{width}"

@@ -13,6 +13,7 @@ from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import Subjects
 from ddpm.system.errors import InputError
 from ddpm.system.names import GridName
+from ddpm.system.ranges import nearest_multiple
 
 
 @dataclass(frozen=True)
@@ -207,14 +208,14 @@ def _sized(run: LoadedRun, how: SamplingConfig) -> SamplingConfig:
     (height, width), own, divisor = how.area.size, run.config.data.size, run.config.divisor
     if how.area.whole:
         if height % divisor or width % divisor:
-            nearest = "x".join(str(max(1, round(n / divisor)) * divisor) for n in how.area.size)
+            nearest = "x".join(str(nearest_multiple(n, divisor)) for n in how.area.size)
             raise InputError(
                 "invalid",
                 f"size {height}x{width} is not divisible by {divisor}, as the network requires; use {nearest}",
             )
     elif height % run.config.codec.factor or width % run.config.codec.factor:
         factor = run.config.codec.factor
-        nearest = "x".join(str(max(1, round(n / factor)) * factor) for n in how.area.size)
+        nearest = "x".join(str(nearest_multiple(n, factor)) for n in how.area.size)
         raise InputError(
             "invalid",
             f"size {height}x{width} is not divisible by {factor}, as the autoencoder of {run.source} requires; use "

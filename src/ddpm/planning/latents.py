@@ -20,6 +20,7 @@ from ddpm.planning.request import Request, default_out
 from ddpm.records.codec import StoredCodec
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, doing, silent
+from ddpm.system.ranges import nearest_multiple
 
 SMALLEST = 4
 """The fewest positions of latents on a side."""
@@ -46,7 +47,7 @@ def stored(request: Request, dataset: Dataset) -> StoredCodec | None:
             f"{known}, or an autoencoder trained on {dataset.mode} images",
         )
     if height % net.factor or width % net.factor:
-        nearest = "x".join(str(max(SMALLEST, round(n / net.factor)) * net.factor) for n in (height, width))
+        nearest = "x".join(str(nearest_multiple(n, net.factor, SMALLEST)) for n in (height, width))
         raise InputError(
             "invalid",
             f"images of {height} × {width} are not divisible by {net.factor}, the factor of {request.codec}; use the "
@@ -80,7 +81,7 @@ def refused_in_pixels(stored: StoredCodec | None, images: tuple[int, int]) -> It
         if stored is None or e.code != "invalid":
             raise
         unit, (height, width) = COARSE * stored.config.network.factor, size(stored, images)
-        nearest = "x".join(str(max(1, round(n / unit)) * unit) for n in images)
+        nearest = "x".join(str(nearest_multiple(n, unit)) for n in images)
         raise InputError(
             "invalid",
             f"images of {images[0]} × {images[1]} have latents of {height} × {width}, which cannot be halved often "

@@ -1,4 +1,4 @@
-"""Several numbers in one flag: ``2-5``, ``1,2,4``."""
+"""Several numbers in one flag, such as ``2-5`` or ``1,2,4``, and the multiples of a number."""
 
 import re
 from collections.abc import Iterable
@@ -34,6 +34,11 @@ def span(flag: str, text: str | float) -> tuple[float, float]:
     if low > high:
         raise InputError("invalid", f"{flag} expects a number of at least 0, or two, such as 1-5, not {text}")
     return low, high
+
+
+def nearest_multiple(n: float, divisor: int, least: int = 1) -> int:
+    """The multiple of a divisor that is nearest to a number, and at least ``least`` times the divisor."""
+    return max(least, round(n / divisor)) * divisor
 
 
 def spelled(numbers: Iterable[int]) -> str:

@@ -4,12 +4,9 @@ from typing import NamedTuple
 
 from ddpm.planning.recipes.lucidrains_unet import LUCIDRAINS_UNET, lucidrains_unet
 from ddpm.planning.recipes.plain_unet import PLAIN_UNET, plain_unet
-from ddpm.planning.recipes.recipe import Rung, Tree, divides
+from ddpm.planning.recipes.recipe import Rung, Tree
+from ddpm.planning.recipes.sizes import divides, fits, refuse
 from ddpm.planning.recipes.transformer import TRANSFORMERS, transformer
-from ddpm.system.errors import InputError
-
-COARSEST = 16
-"""Maximum positions per side at the coarsest level; an oblong image may have as many in total as a square."""
 
 LIGHT: Tree = {"norm": "layer", "upsample": "linear", "skips": "blocks"}
 """Parts of a U-Net that are cheap on a CPU."""
@@ -71,11 +68,11 @@ def _rung(size: tuple[int, int], row: LadderRow) -> Rung:
     while longest / patch > row.positions:
         patch *= 2
     factors = _factors(size, patch)
-    while patch > 1 and not _fits(size, factors[-1]):  # smaller patches rather than another size
+    while patch > 1 and not fits(size, factors[-1]):  # smaller patches rather than another size
         patch //= 2
         factors = _factors(size, patch)
-    if not _fits(size, factors[-1]):
-        raise InputError("invalid", _refusal(size, patch))
+    if not fits(size, factors[-1]):
+        refuse(size)
     network: Tree = {
         "width": row.width,
         "multipliers": (1, 2, 2, 2)[: len(factors)],
@@ -106,20 +103,3 @@ def _factors(size: tuple[int, int], patch: int) -> list[int]:
     while len(factors) < 4 and min(size) >= factors[-1] * 8 and divides(size, factors[-1] * 2):
         factors.append(factors[-1] * 2)
     return factors
-
-
-def _fits(size: tuple[int, int], coarsest: int) -> bool:
-    return divides(size, coarsest) and size[0] * size[1] <= (COARSEST * coarsest) ** 2
-
-
-def _refusal(size: tuple[int, int], patch: int) -> str:
-    factor = patch
-    nearest = size
-    while not _fits(nearest, factor):
-        factor *= 2
-        h, w = (max(1, round(n / factor)) * factor for n in size)
-        nearest = h, w
-    return (
-        f"images of {size[0]} × {size[1]} cannot be halved often enough; "
-        f"use --size {nearest[0]}x{nearest[1]}, the nearest size that can"
-    )

@@ -2,13 +2,11 @@
 
 from typing import NamedTuple
 
-from ddpm.planning.recipes.recipe import Rung, divides
-from ddpm.system.errors import InputError
+from ddpm.planning.recipes.recipe import Rung
+from ddpm.planning.recipes.sizes import divides, fits, refuse
 
 PLAIN_UNET = "plain-unet"
 """The kind of network with this ladder."""
-COARSEST = 16
-"""Maximum positions per side at the coarsest level; an oblong image may have as many in total as a square."""
 USUAL = 3
 """The number of levels where the size allows it."""
 
@@ -74,21 +72,8 @@ def levels_of(size: tuple[int, int]) -> int:
         InputError: the size cannot be halved often enough.
     """
     factor, levels = 1, 1
-    while min(size) >= 8 * factor and divides(size, 2 * factor) and (levels < USUAL or not _few(size, factor)):
+    while min(size) >= 8 * factor and divides(size, 2 * factor) and (levels < USUAL or not fits(size, factor)):
         factor, levels = 2 * factor, levels + 1
-    if _few(size, factor):
-        return levels
-    nearest = size
-    while not (divides(nearest, factor) and _few(nearest, factor)):
-        factor *= 2
-        height, width = (max(1, round(n / factor)) * factor for n in size)
-        nearest = height, width
-    raise InputError(
-        "invalid",
-        f"images of {size[0]} × {size[1]} cannot be halved often enough; "
-        f"use --size {nearest[0]}x{nearest[1]}, the nearest size that can",
-    )
-
-
-def _few(size: tuple[int, int], factor: int) -> bool:
-    return size[0] * size[1] <= (COARSEST * factor) ** 2
+    if not fits(size, factor):
+        refuse(size)
+    return levels

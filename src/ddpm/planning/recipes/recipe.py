@@ -26,8 +26,3 @@ class Rung(NamedTuple):
 Recipe = Callable[[tuple[int, int], bool, str], list[Rung]]
 """(H, W) of the images, whether they have classes, and the kind of network -> rungs. If a
 recipe has no numbers for that kind of network, only the other settings of its rungs apply."""
-
-
-def divides(size: tuple[int, int], factor: int) -> bool:
-    """Whether a factor divides both sides of an image."""
-    return all(n % factor == 0 for n in size)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from ddpm.planning.recipes.recipe import Rung, Tree
 from ddpm.system.errors import InputError
 from ddpm.system.names import TransformerSizeName
+from ddpm.system.ranges import nearest_multiple
 
 TRANSFORMERS = ("dit", "plain-dit")
 """The kinds of networks with this ladder."""
@@ -74,7 +75,7 @@ def _patch(size: tuple[int, int], positions: int, least: int) -> int:
     while any(n % patch for n in size):
         patch //= 2
     if size[0] * size[1] > (MOST * patch) ** 2:
-        height, width = (max(1, round(n / wanted)) * wanted for n in size)
+        height, width = (nearest_multiple(n, wanted) for n in size)
         raise InputError(
             "invalid",
             f"images of {size[0]} × {size[1]} cannot be divided into few enough patches; "
