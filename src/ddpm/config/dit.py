@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import model_validator
 
+from ddpm.config.encoder import encoder_width
 from ddpm.config.options import Flag
 from ddpm.system.limits import LARGEST_SIDE, MOST_BLOCKS, MOST_CHANNELS
 from ddpm.system.names import TransformerSizeName
@@ -28,8 +29,8 @@ SIZES: dict[str, TransformerSize] = {
     "XL": TransformerSize(28, 1152, 16),
 }
 """S to XL are those of Peebles & Xie 2023, table 1; the smaller ones suit training on a CPU."""
-LEAST_ENCODER, MOST_ENCODER = 32, 128
-"""The smallest and the largest default width of a classifier's U-Net."""
+MOST_ENCODER = 128
+"""The largest default width of a classifier's U-Net."""
 
 
 class _Transformer(Strict):
@@ -87,7 +88,7 @@ class _Transformer(Strict):
     def encoder(self, width: int | None, in_channels: int, out_channels: int) -> dict[str, Any]:
         """The settings of a classifier for the images of this network: a U-Net of one level with attention."""
         shape = {"multipliers": (1,), "attention": (self.patch,), "patch": self.patch, "space": self.space}
-        width = max(LEAST_ENCODER, min(MOST_ENCODER, self.width // 4 * 2)) if width is None else width
+        width = encoder_width(width, self.width, MOST_ENCODER)
         channels = {"in_channels": in_channels, "out_channels": out_channels}
         return {"kind": "unet", "width": width, "norm": "layer", "checkpoint": self.checkpoint, **shape, **channels}
 

@@ -5,13 +5,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import model_validator
 
+from ddpm.config.encoder import encoder_width
 from ddpm.config.options import Flag
 from ddpm.system.limits import MOST_CHANNELS, MOST_LEVELS
 from ddpm.system.names import AttentionFormName
 from ddpm.system.record import Strict, at_most, bounds
-
-LEAST_ENCODER = 32
-"""The smallest default width of a classifier's U-Net."""
 
 
 class LucidrainsUNetSettings(Strict):
@@ -89,7 +87,7 @@ class LucidrainsUNetSettings(Strict):
             "kind": "unet",
             "in_channels": in_channels,
             "out_channels": out_channels,
-            "width": max(LEAST_ENCODER, self.width // 4 * 2) if width is None else width,
+            "width": encoder_width(width, self.width),
             "multipliers": self.multipliers,
             "attention": (self.divisor,),
             "dropout": self.dropout,

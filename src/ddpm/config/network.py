@@ -7,15 +7,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ddpm.config.dit import DiTSettings, PlainDiTSettings
+from ddpm.config.encoder import encoder_width
 from ddpm.config.lucidrains_unet import LucidrainsUNetSettings
 from ddpm.config.options import Flag
 from ddpm.config.plain_unet import PlainUNetSettings
 from ddpm.system.limits import Blocks, Channels, Multipliers, Side
 from ddpm.system.names import NormName, SkipsName, UpsampleName
 from ddpm.system.tree import Short, groups, hints, short
-
-LEAST_WIDTH = 32
-"""The default minimum width of a classifier's network."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +112,7 @@ class UNetSettings:
         """The settings of a classifier for the images of this network: half its width unless ``width`` is given."""
         fixed = {"in_channels": in_channels, "out_channels": out_channels, "stem": 0}
         none = {"cond_width": None, "token_width": None}
-        width = max(LEAST_WIDTH, self.width // 4 * 2) if width is None else width
-        return asdict(self) | fixed | none | {"width": width}
+        return asdict(self) | fixed | none | {"width": encoder_width(width, self.width)}
 
     @classmethod
     def default_cond_width(cls, tree: Mapping[str, Any]) -> Any:

@@ -6,14 +6,13 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import model_validator
 
+from ddpm.config.encoder import encoder_width
 from ddpm.config.options import Flag
 from ddpm.system.limits import MOST_BLOCKS, MOST_CHANNELS, MOST_LEVELS
 from ddpm.system.names import AttentionName, DownsamplingName, UpsamplingName
 from ddpm.system.record import Strict, at_most, bounds
 
 Value = TypeVar("Value")
-LEAST_ENCODER = 32
-"""The smallest default width of a classifier's U-Net."""
 
 
 class PlainUNetSettings(Strict):
@@ -140,7 +139,7 @@ class PlainUNetSettings(Strict):
             "kind": "unet",
             "in_channels": in_channels,
             "out_channels": out_channels,
-            "width": max(LEAST_ENCODER, self.width // 4 * 2) if width is None else width,
+            "width": encoder_width(width, self.width),
             "multipliers": tuple(max(1, round(m)) for m in self.multipliers),
             "blocks": max(self.blocks),
             "attention": tuple(2**i for i in levels if at_level(self.attention, i) != "none"),
