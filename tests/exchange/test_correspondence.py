@@ -1,6 +1,15 @@
 import torch
 
-from ddpm.exchange.correspondence import Correspondence, read, reordered, reshaped, stacked, write
+from ddpm.exchange.correspondence import (
+    Correspondence,
+    channels_last,
+    cosines_first,
+    read,
+    reordered,
+    reshaped,
+    stacked,
+    write,
+)
 from ddpm.exchange.tensors import ForeignTensors
 
 PAIRS = [
@@ -32,3 +41,11 @@ def test_a_table_works_in_both_directions_exactly() -> None:
 def test_the_order_is_that_of_the_source() -> None:
     found = read(PAIRS[3:], ForeignTensors({"emb.weight": torch.arange(4.0)[None]}, "x"))
     assert found["time.weight"].tolist() == [[2, 3, 0, 1]]
+
+
+def test_the_orders_of_the_first_and_the_last_layer() -> None:
+    found = read([cosines_first("time", "emb", 4)], ForeignTensors({"emb": torch.arange(4.0)[None]}, "x"))
+    assert found["time"].tolist() == [[2, 3, 0, 1]]
+    theirs = {"last.weight": torch.arange(6.0)[:, None], "last.bias": torch.arange(6.0)}
+    found = read(channels_last("out", "last", area=3, channels=2), ForeignTensors(theirs, "x"))
+    assert found["out.bias"].tolist() == found["out.weight"][:, 0].tolist() == [0, 2, 4, 1, 3, 5]

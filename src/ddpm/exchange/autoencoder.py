@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from ddpm.config.autoencoder import AutoencoderSettings
-from ddpm.exchange.correspondence import Correspondence, reshaped, stacked
-
-KINDS = ("weight", "bias")
+from ddpm.exchange.correspondence import Correspondence, layer, reshaped, stacked
 
 
 @dataclass(frozen=True)
@@ -71,7 +69,7 @@ class AutoencoderTable:
     def __iter__(self) -> Iterator[Correspondence]:
         s, names = self.settings, self.layout
         for name in self.mapped:
-            yield from _same(name, f"{name}_conv")
+            yield from layer(name, f"{name}_conv")
         if s.codebook:
             yield Correspondence("codebook.weight", ("quantize.embedding.weight",))
         for half, more, block, between in (
@@ -79,9 +77,9 @@ class AutoencoderTable:
             ("decoder", 1, names.up, names.upsample),
         ):
             channels = s.widths if half == "encoder" else s.widths[::-1]
-            yield from _same(f"{half}.conv_in", f"{half}.conv_in")
-            yield from _same(f"{half}.norm_out", names.norm_out.format(half=half))
-            yield from _same(f"{half}.conv_out", f"{half}.conv_out")
+            yield from layer(f"{half}.conv_in", f"{half}.conv_in")
+            yield from layer(f"{half}.norm_out", names.norm_out.format(half=half))
+            yield from layer(f"{half}.conv_out", f"{half}.conv_out")
             yield from self._middle(half)
             for level, out in enumerate(channels):
                 scale = level if half == "encoder" else len(channels) - 1 - level
@@ -92,13 +90,13 @@ class AutoencoderTable:
                     ours = f"{half}.levels.{level}.{i + (level > 0)}"
                     yield from self._block(ours, block.format(i=i, **place), changes)
                 if level:
-                    yield from _same(f"{half}.levels.{level}.0.conv", between.format(**place))
+                    yield from layer(f"{half}.levels.{level}.0.conv", between.format(**place))
 
     def _block(self, ours: str, theirs: str, changes: bool) -> Iterator[Correspondence]:
         for part in ("norm1", "conv1", "norm2", "conv2"):
-            yield from _same(f"{ours}.{part}", f"{theirs}.{part}")
+            yield from layer(f"{ours}.{part}", f"{theirs}.{part}")
         if changes:
-            yield from _same(f"{ours}.shortcut", f"{theirs}.{self.layout.shortcut}")
+            yield from layer(f"{ours}.shortcut", f"{theirs}.{self.layout.shortcut}")
 
     def _middle(self, half: str) -> Iterator[Correspondence]:
         first, last = (name.format(half=half) for name in self.layout.middle)
@@ -110,7 +108,7 @@ class AutoencoderTable:
     def _attention(self, ours: str, theirs: str) -> Iterator[Correspondence]:
         norm, *three, out = (f"{theirs}.{name}" for name in self.layout.projections)
         n = self.settings.widths[-1]
-        yield from _same(f"{ours}.norm", norm)
+        yield from layer(f"{ours}.norm", norm)
         yield stacked(f"{ours}.qkv.bias", *(f"{name}.bias" for name in three))
         yield Correspondence(f"{ours}.out.bias", (f"{out}.bias",))
         if not self.layout.kernels:
@@ -124,8 +122,3 @@ class AutoencoderTable:
             lambda parts: torch.cat(parts)[:, :, 0, 0],
             lambda tensor: [part[:, :, None, None] for part in tensor.chunk(3)],
         )
-
-
-def _same(ours: str, theirs: str) -> Iterator[Correspondence]:
-    for kind in KINDS:
-        yield Correspondence(f"{ours}.{kind}", (f"{theirs}.{kind}",))

@@ -62,6 +62,22 @@ def reordered(ours: str, theirs: str, order: torch.Tensor, axis: int) -> Corresp
     )
 
 
+def cosines_first(ours: str, theirs: str, n: int) -> Correspondence:
+    """The weight of a layer of n sines and cosines of time, of which theirs puts the cosines first."""
+    return reordered(ours, theirs, torch.arange(n).roll(n // 2), 1)
+
+
+def channels_last(ours: str, theirs: str, area: int, channels: int) -> Iterator[Correspondence]:
+    """The weight and the bias of a layer that returns patches, of which theirs puts the channels of a pixel together.
+
+    Args:
+        area: the number of pixels of a patch.
+    """
+    order = torch.arange(area * channels).reshape(area, channels).T.flatten()  # (p · p · C) as (C · p · p)
+    for part in ("weight", "bias"):
+        yield reordered(f"{ours}.{part}", f"{theirs}.{part}", order, 0)
+
+
 def read(
     pairs: Iterable[Correspondence], tensors: ForeignTensors, like: Mapping[str, torch.Tensor] | None = None
 ) -> dict[str, torch.Tensor]:

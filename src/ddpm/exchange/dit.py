@@ -15,13 +15,13 @@ from ddpm.config.objective import HybridLoss, ObjectiveConfig, PlainLoss
 from ddpm.config.run import IMPORTED, RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.training import TrainSettings
-from ddpm.exchange.correspondence import Correspondence, layer, reordered
+from ddpm.exchange.correspondence import Correspondence, channels_last, cosines_first, layer
 from ddpm.exchange.diffusers.autoencoder import read_autoencoder
 from ddpm.exchange.diffusers.folder import read_part
 from ddpm.exchange.files import holds_tensors, read_tensors
 from ddpm.exchange.fitted import inferring, read_fitting
 from ddpm.exchange.flags import parse_flags
-from ddpm.exchange.imported import LABEL_TABLE, Imported
+from ddpm.exchange.imported import DROPOUT, LABEL_TABLE, Imported
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.networks.dit import FREQUENCIES
 from ddpm.networks.plain_dit import positions
@@ -126,13 +126,9 @@ def table(s: PlainDiTSettings) -> Iterator[Correspondence]:
     Their embedding of time begins with the cosines, and their first layer is a convolution. Their output orders the
     numbers of a patch by pixel before channel.
     """
-    area = s.patch**2
-    halves = torch.arange(FREQUENCIES).roll(FREQUENCIES // 2)
-    # (p · p · C) as (C · p · p)
-    by_channel = torch.arange(area * s.out_channels).reshape(area, s.out_channels).T.flatten()
     shape = (s.width, s.in_channels, s.patch, s.patch)
     yield Correspondence(LABEL_TABLE, (LABELS,))
-    yield reordered("net.time.linear1.weight", "t_embedder.mlp.0.weight", halves, 1)
+    yield cosines_first("net.time.linear1.weight", "t_embedder.mlp.0.weight", FREQUENCIES)
     yield Correspondence("net.time.linear1.bias", ("t_embedder.mlp.0.bias",))
     yield from layer("net.time.linear2", "t_embedder.mlp.2")
     yield Correspondence("net.embed.weight", (FIRST,), lambda p: p[0].flatten(1), lambda w: [w.reshape(shape)])
@@ -141,8 +137,7 @@ def table(s: PlainDiTSettings) -> Iterator[Correspondence]:
         for ours, theirs in BLOCK.items():
             yield from layer(f"net.blocks.{i}.{ours}", f"blocks.{i}.{theirs}")
     yield from layer("net.modulation", "final_layer.adaLN_modulation.1")
-    for part in ("weight", "bias"):
-        yield reordered(f"net.out.{part}", f"final_layer.linear.{part}", by_channel, 0)
+    yield from channels_last("net.out", "final_layer.linear", s.patch**2, s.out_channels)
 
 
 def _codec(path: Path, settings: PlainDiTSettings, given: Mapping[str, Any]) -> StoredCodec | None:
@@ -188,7 +183,7 @@ def _config(
             objective=ObjectiveConfig(loss=HybridLoss(name="hybrid") if learned else PlainLoss(name="simple")),
             network=s,
             codec=codec,
-            training=TrainSettings(images=0, label_dropout=0.1),
+            training=TrainSettings(images=0, label_dropout=DROPOUT),
             sampling=SamplingConfig.of(
                 solver="ancestral",
                 steps=steps,

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ddpm.system.errors import InputError
@@ -40,6 +41,16 @@ def parse_flags(text: str | None, known: Mapping[str, type]) -> dict[str, Any]:
             value = words.pop(0) if valued else "true"
         found[name] = typed(name, value, known[name])
     return found
+
+
+def refuse_flags(text: str | None, path: Path) -> None:
+    """Refuse flags for a model whose files are complete.
+
+    Raises:
+        InputError: some are given.
+    """
+    if text is not None:
+        raise InputError("conflict", f"--flags has no effect on {path}, whose files say everything; leave it out")
 
 
 def typed(name: str, value: Any, kind: type) -> Any:

@@ -23,6 +23,8 @@ LABEL_TABLE = "conditioners.label.table.weight"
 """The embedding of the class labels of a run, whose last row is that of the null label."""
 MODES: dict[int, Any] = {1: "L", 3: "RGB", 4: "RGBA"}
 """The mode of images by their channels."""
+DROPOUT = 0.1
+"""The usual proportion of labels or captions dropped in training (Peebles & Xie 2023, sec. 4), which no file states."""
 PROMPT = "a red heart"
 """The example in the model card of a model with text."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ddpm.config.plain_unet import PlainUNetSettings, at_level
-from ddpm.exchange.correspondence import Correspondence, Parts, reordered
+from ddpm.exchange.correspondence import Correspondence, Parts, cosines_first
 from ddpm.exchange.fitted import inferring
 from ddpm.exchange.imported import LABEL_TABLE, MODES
 from ddpm.exchange.tensors import ForeignTensors
@@ -134,7 +134,6 @@ def table(s: PlainUNetSettings, ours: Collection[str], *, new_order: bool) -> li
         new_order: whether queries, keys and values come before heads in theirs, as in ours, or within them.
     """
     modules = dict(_modules(s))
-    halves = torch.arange(s.width).roll(s.width // 2)  # theirs begins with the cosines of time
     pairs = []
     for name in ours:
         module, _, part = name.rpartition(".")
@@ -142,7 +141,7 @@ def table(s: PlainUNetSettings, ours: Collection[str], *, new_order: bool) -> li
         if name == LABEL_TABLE:
             pairs.append(Correspondence(name, (LABELS,), _with_null, lambda tensor: [tensor[:-1]]))
         elif name == "net.time.linear1.weight":
-            pairs.append(reordered(name, theirs, halves, 1))
+            pairs.append(cosines_first(name, theirs, s.width))
         elif module.endswith("attention.qkv"):
             n = 1 if new_order else at_level(s.heads, _level(s, module))
             pairs.append(Correspondence(name, (theirs,), partial(_joined, n), partial(_split, n)))

@@ -5,7 +5,7 @@ from typing import Any
 
 from ddpm.config.plain_unet import PlainUNetSettings
 from ddpm.config.run import IMPORTED, RunConfig
-from ddpm.exchange.imported import Imported
+from ddpm.exchange.imported import DROPOUT, Imported
 from ddpm.exchange.text import StoredText
 from ddpm.records.codec import StoredCodec
 from ddpm.records.run_folder import Weights
@@ -14,8 +14,6 @@ from ddpm.system.errors import InputError
 GUIDANCE = 7.5
 """The default guidance scale of Stable Diffusion."""
 NULL_TOKENS = "conditioners.caption.null_tokens"
-DROPOUT = 0.1
-"""The proportion of captions dropped in training the published models, so that they can be guided."""
 
 
 def text_to_image(

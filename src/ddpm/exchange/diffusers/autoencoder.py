@@ -15,6 +15,7 @@ from ddpm.exchange.autoencoder import DIFFUSERS, AutoencoderTable
 from ddpm.exchange.correspondence import Correspondence, read, write
 from ddpm.exchange.diffusers.autoencoder_settings import ForeignAutoencoder, TinyForeignAutoencoder
 from ddpm.exchange.diffusers.folder import CONFIG, class_name, read_part
+from ddpm.exchange.flags import refuse_flags
 from ddpm.exchange.imported import MODES, Imported
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.networks import TinyAutoencoder
@@ -45,8 +46,7 @@ def read_model(path: Path, flags: str | None) -> Imported:
     Raises:
         InputError: its files are missing or damaged, or a setting is not supported.
     """
-    if flags is not None:
-        raise InputError("conflict", f"--flags has no effect on {path}, whose files say everything; leave it out")
+    refuse_flags(flags, path)
     part = read_part(path)
     found = read_autoencoder(part.config, part.tensors)
     mode = f"images are {found.config.data.mode}, as the network has {found.config.network.image_channels} channels"

@@ -8,7 +8,17 @@ import torch
 from pydantic import ValidationError
 
 from ddpm.config.dit import PlainDiTSettings
-from ddpm.exchange.correspondence import Correspondence, Parts, read, reordered, reshaped, stacked, write
+from ddpm.exchange.correspondence import (
+    Correspondence,
+    Parts,
+    channels_last,
+    cosines_first,
+    layer,
+    read,
+    reshaped,
+    stacked,
+    write,
+)
 from ddpm.exchange.imported import LABEL_TABLE
 from ddpm.exchange.tensors import ForeignTensors
 from ddpm.networks import PlainDiT
@@ -163,40 +173,33 @@ def table(s: PlainDiTSettings) -> list[Correspondence]:
     adjacent.
     """
     area, first = s.patch**2, (s.width, s.in_channels, s.patch, s.patch)
-    halves = torch.arange(FREQUENCIES).roll(FREQUENCIES // 2)
-    # (p · p · C) as (C · p · p)
-    by_channel = torch.arange(area * s.out_channels).reshape(area, s.out_channels).T.flatten()
     time = "net.time.linear", "timestep_embedder.linear_"
     return [
         _everywhere(Correspondence(LABEL_TABLE, ("class_embedder.embedding_table.weight",)), s.depth),
-        _everywhere(reordered(f"{time[0]}1.weight", f"{time[1]}1.weight", halves, 1), s.depth),
+        _everywhere(cosines_first(f"{time[0]}1.weight", f"{time[1]}1.weight", FREQUENCIES), s.depth),
         *(
             _everywhere(Correspondence(time[0] + part, (time[1] + part,)), s.depth)
             for part in ("1.bias", "2.weight", "2.bias")
         ),
         reshaped("net.embed.weight", "pos_embed.proj.weight", (s.width, s.in_channels * area), first),
-        *_same("net.embed", "pos_embed.proj", "bias"),
+        Correspondence("net.embed.bias", ("pos_embed.proj.bias",)),
         *(pair for i in range(s.depth) for pair in _block(f"net.blocks.{i}.", f"transformer_blocks.{i}.")),
-        *_same("net.modulation", "proj_out_1"),
-        *(reordered(f"net.out.{part}", f"proj_out_2.{part}", by_channel, 0) for part in ("weight", "bias")),
+        *layer("net.modulation", "proj_out_1"),
+        *channels_last("net.out", "proj_out_2", area, s.out_channels),
     ]
 
 
 def _block(ours: str, theirs: str) -> list[Correspondence]:
     return [
-        *_same(f"{ours}modulation", f"{theirs}norm1.linear"),
+        *layer(f"{ours}modulation", f"{theirs}norm1.linear"),
         *(
             stacked(f"{ours}attention.qkv.{part}", *(f"{theirs}attn1.to_{one}.{part}" for one in "qkv"))
             for part in ("weight", "bias")
         ),
-        *_same(f"{ours}attention.out", f"{theirs}attn1.to_out.0"),
-        *_same(f"{ours}linear1", f"{theirs}ff.net.0.proj"),
-        *_same(f"{ours}linear2", f"{theirs}ff.net.2"),
+        *layer(f"{ours}attention.out", f"{theirs}attn1.to_out.0"),
+        *layer(f"{ours}linear1", f"{theirs}ff.net.0.proj"),
+        *layer(f"{ours}linear2", f"{theirs}ff.net.2"),
     ]
-
-
-def _same(ours: str, theirs: str, *parts: str) -> list[Correspondence]:
-    return [Correspondence(f"{ours}.{part}", (f"{theirs}.{part}",)) for part in parts or ("weight", "bias")]
 
 
 def _everywhere(pair: Correspondence, depth: int) -> Correspondence:

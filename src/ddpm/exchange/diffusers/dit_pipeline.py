@@ -14,7 +14,7 @@ from ddpm.exchange.diffusers.autoencoder import read_autoencoder
 from ddpm.exchange.diffusers.dit import ForeignDiT
 from ddpm.exchange.diffusers.folder import PIPELINE, read_part, settings_in
 from ddpm.exchange.diffusers.scheduler import read_scheduler
-from ddpm.exchange.imported import LABEL_TABLE, Imported
+from ddpm.exchange.imported import DROPOUT, LABEL_TABLE, Imported
 from ddpm.records.run_folder import Weights
 from ddpm.system.errors import InputError
 
@@ -22,8 +22,6 @@ CLASSES = 1000
 """The number of classes of the pipeline, whose null label is therefore 1000."""
 GUIDANCE = 4.0
 """The pipeline's default guidance scale."""
-DROPOUT = 0.1
-"""The proportion of labels dropped in training (Peebles & Xie 2023, sec. 4)."""
 
 
 def read_dit_pipeline(path: Path) -> Imported:

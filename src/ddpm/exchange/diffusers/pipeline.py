@@ -15,7 +15,8 @@ from ddpm.exchange.diffusers.dit_pipeline import read_dit_pipeline
 from ddpm.exchange.diffusers.folder import CONFIG, PIPELINE, PipelinePart, class_name, read_part, settings_in
 from ddpm.exchange.diffusers.scheduler import Process, read_scheduler
 from ddpm.exchange.diffusers.unet import read_unet
-from ddpm.exchange.imported import LABEL_TABLE, MODES, Imported
+from ddpm.exchange.flags import refuse_flags
+from ddpm.exchange.imported import DROPOUT, LABEL_TABLE, MODES, Imported
 from ddpm.records.codec import StoredCodec
 from ddpm.system.errors import InputError
 from ddpm.system.names import Mode
@@ -25,8 +26,6 @@ USUAL = {"_class_name": "DDPMScheduler"}
 """The scheduler of a network that came without one."""
 SIDE = 64
 """The side of x if the network does not state it."""
-DROPOUT = 0.1
-"""The usual proportion of labels dropped in training, if there is a null label."""
 
 
 def recognises(path: Path) -> bool:
@@ -43,8 +42,7 @@ def read_model(path: Path, flags: str | None) -> Imported:
     Raises:
         InputError: it is another kind of model, its files are missing or damaged, or a setting is not supported.
     """
-    if flags is not None:
-        raise InputError("conflict", f"--flags has no effect on {path}, whose files say everything; leave it out")
+    refuse_flags(flags, path)
     name = class_name(path / PIPELINE) or class_name(path / CONFIG)
     if name not in READERS:
         raise InputError(

@@ -20,6 +20,7 @@ from ddpm.exchange.diffusers.folder import (
 from ddpm.exchange.diffusers.scheduler import read_scheduler
 from ddpm.exchange.diffusers.unet import read_unet
 from ddpm.exchange.files import read_tensors
+from ddpm.exchange.flags import refuse_flags
 from ddpm.exchange.imported import Imported
 from ddpm.exchange.text import StoredText, stored_text, tokenizer_files
 from ddpm.exchange.text_to_image import text_to_image
@@ -52,8 +53,7 @@ def read_model(path: Path, flags: str | None) -> Imported:
         InputError: it is another one than Stable Diffusion 1 or 2, its files are missing or damaged, or a setting is
             not supported.
     """
-    if flags is not None:
-        raise InputError("conflict", f"--flags has no effect on {path}, whose files say everything; leave it out")
+    refuse_flags(flags, path)
     index = settings_in(path / PIPELINE)
     left_out = _check(index, path)
     unet, vae = read_part(path / "unet"), read_part(path / "vae")

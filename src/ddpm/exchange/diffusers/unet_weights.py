@@ -4,7 +4,7 @@ import re
 
 import torch
 
-from ddpm.exchange.correspondence import Correspondence, reordered, reshaped, stacked
+from ddpm.exchange.correspondence import Correspondence, cosines_first, reshaped, stacked
 
 Modules = dict[str, tuple[str, ...]]
 """Our modules and theirs; one of ours stacks several of theirs."""
@@ -53,7 +53,7 @@ def _pair(ours: str, shape: tuple[int, ...], flipped: bool, linear: bool, former
     if found is None:
         theirs = _named(ours, ENDS)
         if ours == "time.linear1.weight" and flipped:
-            return reordered(ours, theirs[0], torch.arange(shape[1]).roll(shape[1] // 2), 1)
+            return cosines_first(ours, theirs[0], shape[1])
         return Correspondence(ours, theirs)
     half, level, layer, step, part, rest = found.groups()
     where = "mid_block" if half == "middle" else f"{half}_blocks.{level}"
