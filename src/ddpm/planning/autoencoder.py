@@ -20,8 +20,8 @@ from ddpm.engine.reconstruction import MEASURED, HeldOutPSNR, preview
 from ddpm.metrics.features.lpips import LPIPS
 from ddpm.planning.assignments import assignments, changed, whole_number
 from ddpm.planning.budget import MEASURING
-from ddpm.planning.draft import DEFAULT_BUDGET, data_section, plan_within, smaller_micro_batch
-from ddpm.planning.plan import PRECISIONS
+from ddpm.planning.defaults import PRECISIONS, intervals, per_process
+from ddpm.planning.draft import data_section, plan_of, smaller_micro_batch
 from ddpm.planning.recipes.autoencoder import autoencoder
 from ddpm.planning.recipes.recipe import Tree
 from ddpm.planning.reopen import refuse_changed_images
@@ -29,7 +29,6 @@ from ddpm.planning.request import Request
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Say
 from ddpm.system.threads import threads
-from ddpm.system.units import duration
 from ddpm.training.job import Job
 from ddpm.training.measure import Memory, memory
 from ddpm.training.watch import Watch
@@ -109,15 +108,7 @@ def make(
     threads().ease()
     draft = _AutoencoderDraft(request, out, dataset, accelerator, asked, say)
     rungs = autoencoder(dataset.shape[:2], request.factor)
-    images, seconds = request.images.images, request.images.seconds
-    if images is None and seconds is None:
-        seconds = duration(DEFAULT_BUDGET)
-        say(f"no --for or --images given: training for {DEFAULT_BUDGET}")
-    if seconds is None:
-        assert images is not None
-        rung = next((r for r in reversed(rungs) if r.needs <= images), rungs[0])
-        return draft.plan(rung.tree, images, None)
-    return plan_within(draft, rungs, seconds, began)
+    return plan_of(draft, rungs, request.images.images, request.images.seconds, began)
 
 
 def reopen(config: AutoencoderConfig, out: Path, dataset: Dataset, accelerator: Accelerator) -> Job:
@@ -162,13 +153,12 @@ class _AutoencoderDraft:
         width = whole_number("network.width", changes.get("network.width", tree["network"]["width"]))
         training = {
             "images": images,
-            "micro_batch": -(-batch // self.accelerator.num_processes),
+            "micro_batch": per_process(batch, self.accelerator.num_processes),
             "warmup": images // 20,
             "averages": 0,
             "label_dropout": 0.0,
             "precision": PRECISIONS[self.accelerator.mixed_precision],
-            "checkpoint_every": max(batch, images // 20),
-            "log_every": max(batch, images // 200),
+            **intervals(batch, images),
         }
         objective: Tree = {"adversarial": {}} if self.request.adversarial else {}
         if self.request.lpips is not None:

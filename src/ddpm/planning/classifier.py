@@ -19,7 +19,7 @@ from ddpm.data.order import split
 from ddpm.engine.classifier import refuse_unguided
 from ddpm.images.geometry import Geometry
 from ddpm.planning.budget import images_within
-from ddpm.planning.plan import PRECISIONS
+from ddpm.planning.defaults import PRECISIONS, SHORT, intervals, per_process
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
 from ddpm.system.names import listed
@@ -28,8 +28,6 @@ from ddpm.system.units import count, duration
 from ddpm.training.job import Job
 from ddpm.training.measure import available_bytes, memory
 
-DEFAULT_BUDGET = 600.0
-"""Seconds, if no budget is given."""
 BATCH, RATE = 64, 1e-3
 """Images per step, and the peak learning rate, if not given."""
 
@@ -97,8 +95,8 @@ def make(
     micro = needs.fitting(available_bytes(accelerator.device), trial.settings.micro_batch)
     if amount is None:
         if seconds is None:
-            seconds = DEFAULT_BUDGET
-            say(f"no --for or --images given: training for {seconds / 60:.0f}m")
+            seconds = duration(SHORT)
+            say(f"no --for or --images given: training for {SHORT}")
         amount, _ = images_within(_job(resolved(batch, micro), own, run, images), accelerator, seconds, began, say)
     config = resolved(amount, micro)
     return config, _job(config, own, run, images)
@@ -144,7 +142,7 @@ def _config(
             "training": {
                 "images": amount,
                 "batch": batch,
-                "micro_batch": micro or -(-batch // accelerator.num_processes),
+                "micro_batch": micro or per_process(batch, accelerator.num_processes),
                 "learning_rate": asked.get("lr", RATE),
                 "warmup": min(10_000, amount // 20),
                 "weight_decay": 0.05,  # Dhariwal & Nichol 2021, app. I
@@ -153,8 +151,7 @@ def _config(
                 "precision": PRECISIONS[accelerator.mixed_precision],
                 "seed": asked.get("seed", 0),
                 "flip": own.training.flip,
-                "checkpoint_every": max(batch, amount // 20),
-                "log_every": max(batch, amount // 200),
+                **intervals(batch, amount),
             },
         }
     )

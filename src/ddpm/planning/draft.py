@@ -20,13 +20,13 @@ from ddpm.planning.budget import (
     speed_of,
     whole_steps,
 )
+from ddpm.planning.defaults import LONG
 from ddpm.planning.recipes import Rung, Tree
 from ddpm.planning.request import Request
 from ddpm.system.progress import Say
+from ddpm.system.units import duration
 from ddpm.training.job import Job
 from ddpm.training.measure import Memory, available_bytes
-
-DEFAULT_BUDGET = "1h"
 
 
 class Planned(Protocol):
@@ -62,6 +62,28 @@ class Draft(Protocol[PlannedT]):
     def overhead(self, tree: Tree, images: int) -> Mapping[str, float]:
         """What a run measures in addition to training, in words, and its cost in images trained in the same time."""
         ...
+
+
+def plan_of(
+    draft: Draft[PlannedT], rungs: Sequence[Rung], images: int | None, seconds: float | None, began: float
+) -> PlannedT:
+    """The plan of the largest network that a budget can train: a number of images, a time, or the recipe's own number.
+
+    Args:
+        rungs: the smallest network first.
+        images, seconds: at most one of the two; ``LONG`` if there is neither, and the recipe has no number.
+        began: ``time.monotonic()`` when the budget starts.
+
+    Raises:
+        InputError: no time is left.
+    """
+    if images is None and seconds is None and "images" not in rungs[0].tree.get("training", {}):
+        seconds = duration(LONG)
+        draft.say(f"no --for or --images given: training for {LONG}")
+    if seconds is not None:
+        return plan_within(draft, rungs, seconds, began)
+    rung = next((r for r in reversed(rungs) if r.needs <= (images or 0)), rungs[0])
+    return draft.plan(rung.tree, images or rung.tree["training"]["images"], None)
 
 
 def plan_within(draft: Draft[PlannedT], rungs: Sequence[Rung], seconds: float, began: float) -> PlannedT:

@@ -8,6 +8,7 @@ from typing import Any
 from accelerate import Accelerator
 from rich.markup import escape
 
+from ddpm.planning.defaults import per_process
 from ddpm.planning.plan import Plan
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.console import bar, console, watched
@@ -81,9 +82,9 @@ def summary(made: Plan, accelerator: Accelerator) -> Iterator[str]:
         f"{diffusion.schedule} schedule" + (", learned variance" if diffusion.variance == "learned" else "")
     )
     world = accelerator.num_processes
-    share = f" = {world} processes × {-(-s.batch // world)}" if world > 1 else ""
+    share = f" = {world} processes × {per_process(s.batch, world)}" if world > 1 else ""
     share += ", weights divided" * (s.shard and world > 1)
-    micro = f" in micro-batches of {s.micro_batch}" if s.micro_batch < -(-s.batch // world) else ""
+    micro = f" in micro-batches of {s.micro_batch}" if s.micro_batch < per_process(s.batch, world) else ""
     yield (
         f"training  {s.images:,} images ({s.images / data.images:.1f} epochs), batch {s.batch}{share}{micro}, "
         + (f"learning rate {s.learning_rate:g}, {s.precision}; {config.aim}")

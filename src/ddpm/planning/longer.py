@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ddpm.config.run import IMPORTED, RunConfig
+from ddpm.planning.request import refuse_two_budgets
 from ddpm.records.run_folder import RunFolder
 from ddpm.system.errors import InputError
 from ddpm.system.units import count, duration
@@ -32,8 +33,7 @@ def longer(config: RunConfig, asked: Mapping[str, Any], out: Path) -> RunConfig:
     before = {flag: config.request[flag] for flag in BUDGETS if flag in config.request}
     if not given or given == before:
         return config
-    if len(given) > 1:
-        raise InputError("conflict", "--for cannot be combined with --images; drop one of them")
+    refuse_two_budgets(given)
     images, old, batch = config.training.images, config.training.images, config.training.batch
     if "images" in given:
         images = count(given["images"])

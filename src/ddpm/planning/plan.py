@@ -25,7 +25,8 @@ from ddpm.engine.codec import codec_of
 from ddpm.metrics.features.extract import extract_once
 from ddpm.planning import latents
 from ddpm.planning.assignments import changed, whole_number
-from ddpm.planning.draft import DEFAULT_BUDGET, data_section, plan_within, smaller_micro_batch
+from ddpm.planning.defaults import PRECISIONS, intervals, per_process
+from ddpm.planning.draft import data_section, plan_of, smaller_micro_batch
 from ddpm.planning.narrow import refuse_narrow
 from ddpm.planning.recipes import AUTOENCODER, RECIPES, Rung, Tree
 from ddpm.planning.reopen import reopen
@@ -36,7 +37,6 @@ from ddpm.system.errors import InputError
 from ddpm.system.names import GridName, suggest
 from ddpm.system.progress import Progress, Say, silent
 from ddpm.system.threads import threads
-from ddpm.system.units import duration
 from ddpm.training.job import Job
 from ddpm.training.measure import Memory, memory
 
@@ -97,14 +97,7 @@ def make(
     draft.encode(rungs[0], progress)
     if stored is None and request.recipe == "auto" and (advice := latents.advice(request.data, draft.data["size"])):
         say(f"note: {advice}")
-    seconds = request.seconds
-    if request.images is None and seconds is None and "images" not in rungs[0].tree.get("training", {}):
-        seconds = duration(DEFAULT_BUDGET)
-        say(f"no --for or --images given: training for {DEFAULT_BUDGET}")
-    if seconds is None:
-        rung = next((r for r in reversed(rungs) if r.needs <= (request.images or 0)), rungs[0])
-        return draft.plan(rung.tree, request.images, None)
-    return plan_within(draft, rungs, seconds, began)
+    return plan_of(draft, rungs, request.images, request.seconds, began)
 
 
 @dataclass(frozen=True)
@@ -164,8 +157,7 @@ class _Draft:
         batch = tree.get("training", {}).get("batch", 128)
         training = {
             "warmup": min(50_000, images // 20),
-            "checkpoint_every": max(batch, images // 20),
-            "log_every": max(batch, images // 200),
+            **intervals(batch, images),
             "previews": max(1, min(5, images // 25_000)),
             "precision": PRECISIONS[self.accelerator.mixed_precision],
         }
@@ -198,7 +190,7 @@ class _Draft:
         whole["network"] = _fitted(whole)
         if "micro_batch" not in whole["training"]:
             batch = whole_number("training.batch", whole["training"].get("batch", batch))
-            whole["training"]["micro_batch"] = -(-batch // self.accelerator.num_processes)
+            whole["training"]["micro_batch"] = per_process(batch, self.accelerator.num_processes)
         levels = max(1, whole_number("diffusion.T", whole["diffusion"].get("T", 1000)))
         usual = {"sampling": SamplingConfig().steps, "scoring": 16, "guidance_search": STEPS}
         for name, steps in usual.items():
@@ -225,10 +217,9 @@ class _Draft:
             )
         return config.model_copy(update={"scoring": scoring, "guidance_search": search})
 
-    def plan(self, tree: Tree, images: int | None, speed: float | None) -> Plan:
+    def plan(self, tree: Tree, images: int, speed: float | None) -> Plan:
         """The finished plan, with the micro-batch lowered to fit in memory."""
-        total = images or tree["training"]["images"]
-        config = self.config(tree, total)
+        config = self.config(tree, images)
         refuse_narrow(config)
         codec = codec_of(self.stored, config, self.accelerator.device)
         job = reopen(config, self.out, self.dataset, self.accelerator, codec)
@@ -237,7 +228,7 @@ class _Draft:
             asked = config.training.micro_batch
             micro = smaller_micro_batch(needs, asked, self.accelerator.device, self.say)
             if micro is not None:
-                config = self.config({**tree, "training": {**tree["training"], "micro_batch": micro}}, total)
+                config = self.config({**tree, "training": {**tree["training"], "micro_batch": micro}}, images)
                 job = reopen(config, self.out, self.dataset, self.accelerator, codec)
         return Plan(config, job, speed, needs, self.stored)
 
@@ -264,6 +255,3 @@ def _fitted(whole: Tree) -> dict[str, Any]:
     seen, answered = channels_of(codec, whole["data"]["mode"], upscaling="upscaling" in whole, learned=learned)
     net = {"in_channels": seen, "out_channels": answered, **whole["network"]}
     return conditioned(net, tokens="text" in whole) if kinds(whole) else net
-
-
-PRECISIONS = {"bf16": "bf16", "fp16": "fp16", "no": "fp32"}

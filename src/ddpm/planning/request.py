@@ -79,8 +79,7 @@ class Request:
         Raises:
             InputError: a value is invalid, or two flags exclude each other.
         """
-        if "for" in given and "images" in given:
-            raise InputError("conflict", "--for cannot be combined with --images; drop one of them")
+        refuse_two_budgets(given)
         recipe = given.get("recipe", "auto")
         for flag in ("scale", "low"):
             if flag in given and recipe != "super-resolution":
@@ -155,6 +154,16 @@ def flags(budget: str | int | None, config: Mapping[str, Any]) -> dict[str, Any]
         elif value is not None:
             given[name] = str(value) if isinstance(value, Path) else value
     return given | ({"set": lines} if lines else {})
+
+
+def refuse_two_budgets(given: Mapping[str, Any]) -> None:
+    """Refuse a time together with a number of images.
+
+    Raises:
+        InputError: the given flags, by name, have both.
+    """
+    if "for" in given and "images" in given:
+        raise InputError("conflict", "--for cannot be combined with --images; drop one of them")
 
 
 def budgeted(budget: object) -> dict[str, Any]:

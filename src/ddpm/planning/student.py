@@ -22,9 +22,11 @@ from ddpm.images.geometry import Geometry
 from ddpm.metrics.features.extract import extract_once
 from ddpm.planning import plan
 from ddpm.planning.budget import images_within
+from ddpm.planning.defaults import PRECISIONS, SHORT, intervals, per_process
 from ddpm.planning.follow import say
 from ddpm.planning.progressive import Halving
 from ddpm.planning.reopen import reopen
+from ddpm.planning.request import refuse_two_budgets
 from ddpm.planning.teaching import grids_of, halved, power, taught
 from ddpm.records.codec import StoredCodec
 from ddpm.records.run_folder import RunFolder
@@ -36,8 +38,6 @@ from ddpm.training.checkpoint import load_into
 from ddpm.training.job import Job
 from ddpm.training.measure import available_bytes, memory
 
-DEFAULT_BUDGET = 600.0
-"""Seconds, if no budget is given."""
 STEPS, FEW = 4, "1,2"
 """The default numbers of steps of a student, and of a consistency student."""
 BATCH, EMA = 32, 0.999
@@ -65,8 +65,7 @@ def make(
     Raises:
         InputError: the run cannot be distilled so.
     """
-    if "for" in asked and "images" in asked:
-        raise InputError("conflict", "--for cannot be combined with --images; drop one of them")
+    refuse_two_budgets(asked)
     draft, share = draft_of(teacher, asked, accelerator, stage), 1.0 if stage is None else stage.share
     images = images_of(teacher, accelerator)
     batch = draft.training.batch
@@ -78,9 +77,9 @@ def make(
     micro = needs.fitting(available_bytes(accelerator.device), draft.training.micro_batch)
     amount, speed = max(1, int(share * count(asked["images"]))) if "images" in asked else None, None
     if amount is None:
-        seconds = duration(asked["for"]) if "for" in asked else DEFAULT_BUDGET
+        seconds = duration(asked.get("for", SHORT))
         if "for" not in asked and (stage is None or stage.follows is None):
-            say(accelerator, f"no --for or --images given: training for {seconds / 60:.0f}m")
+            say(accelerator, f"no --for or --images given: training for {SHORT}")
         trial = replace(trial, settings=replace(trial.settings, micro_batch=micro))
         overhead = partial(_overhead, draft)
         amount, speed = images_within(trial, accelerator, seconds, began, partial(say, accelerator), overhead, share)
@@ -89,9 +88,8 @@ def make(
         images=amount,
         micro_batch=micro,
         warmup=amount // 20,
-        checkpoint_every=max(batch, amount // 20),
-        log_every=max(batch, amount // 200),
         previews=max(1, min(5, amount // 2_000)),
+        **intervals(batch, amount),
     )
     scoring = _scoring(draft, amount)
     config = draft.model_copy(update={"training": sized, "scoring": scoring})
@@ -172,12 +170,12 @@ def draft_of(
             "training": {
                 "images": batch,
                 "batch": batch,
-                "micro_batch": -(-batch // accelerator.num_processes),
+                "micro_batch": per_process(batch, accelerator.num_processes),
                 "optimizer": optimizer,
                 "learning_rate": asked.get("lr", RATES[optimizer]),
                 "ema": EMA,
                 "label_dropout": own.training.label_dropout,
-                "precision": plan.PRECISIONS[accelerator.mixed_precision],
+                "precision": PRECISIONS[accelerator.mixed_precision],
                 "seed": own.training.seed,  # which also determines the held-out images
             },
             "sampling": sampled,
