@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ddpm.config.data import DataConfig
 from ddpm.data.columns import Without
 from ddpm.data.dataset import Dataset, map_pixels
 from ddpm.data.source import Source
@@ -82,6 +83,15 @@ def prepare(
     dataset = _load(folder, source)
     assert dataset is not None
     return dataset
+
+
+def prepare_as(source: Source, data: DataConfig, progress: Progress = silent) -> Dataset:
+    """The images of a source, prepared as those of a run.
+
+    Raises:
+        InputError: see :func:`prepare`.
+    """
+    return prepare(source, Geometry(data.size, data.mode, data.fit), skip_bad=data.skip_bad, progress=progress)
 
 
 def _streamed(source: Source, geometry: Geometry, skip_bad: bool) -> Dataset:

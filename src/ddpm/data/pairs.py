@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ddpm.config.run import RunConfig
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
@@ -42,6 +43,18 @@ def with_low(
         )
     small = Geometry((height // scale, width // scale), high.mode, fit)
     return paired(high, prepare(open_source(where, split), small, skip_bad=skip_bad, progress=progress), where)
+
+
+def with_low_as(high: Dataset, config: RunConfig) -> Dataset:
+    """The images of a run, paired with its small images if these come from another source.
+
+    Raises:
+        InputError: see :func:`with_low`.
+    """
+    data, u = config.data, config.upscaling
+    if u is None or u.low is None:
+        return high
+    return with_low(high, u.low, u.scale, data.fit, split=data.split, skip_bad=data.skip_bad)
 
 
 def paired(high: Dataset, low: Dataset, where: str) -> Dataset:

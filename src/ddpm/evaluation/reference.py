@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from ddpm.config.data import DataConfig
 from ddpm.config.run import RunConfig
-from ddpm.data.cache import prepare
+from ddpm.data.cache import prepare, prepare_as
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source, reopen_source
 from ddpm.data.order import split
-from ddpm.data.pairs import with_low
+from ddpm.data.pairs import with_low_as
 from ddpm.data.source import Source
 from ddpm.data.survey import Survey, recall
 from ddpm.evaluation.options import EvaluationOptions
@@ -106,12 +106,10 @@ def training(config: RunConfig, progress: Progress = silent) -> tuple[Dataset, D
     d = config.data
     if not d.source:
         raise InputError("missing", UNKNOWN)
-    data = prepare(reopen_source(d), Geometry(d.size, d.mode, d.fit), skip_bad=d.skip_bad, progress=progress)
+    data = prepare_as(reopen_source(d), d, progress)
     if data.fingerprint != d.fingerprint:
         raise InputError("incompatible", f"the images of {d.source} have changed since the run started")
-    if config.upscaling is not None and config.upscaling.low is not None:
-        low, scale = config.upscaling.low, config.upscaling.scale
-        data = with_low(data, low, scale, d.fit, split=d.split, skip_bad=d.skip_bad)
+    data = with_low_as(data, config)
     kept, held = split(len(data), config.training.seed, data.validation)
     return data.subset(kept).sample(MOST), data.subset(held)
 

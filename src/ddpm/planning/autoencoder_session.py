@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import torch
 from accelerate import Accelerator
 
-from ddpm.data.cache import prepare
+from ddpm.data.cache import prepare_as
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import reopen_source
-from ddpm.images.geometry import Geometry
 from ddpm.planning import autoencoder
 from ddpm.planning.autoencoder import AutoencoderPlan, AutoencoderRequest
 from ddpm.planning.data import gather, notes
@@ -75,7 +74,7 @@ class AutoencoderSession:
         own.store(accelerator)
         source = reopen_source(data)
         with accelerator.main_process_first():
-            dataset = prepare(source, Geometry(data.size, data.mode, data.fit), skip_bad=data.skip_bad)
+            dataset = prepare_as(source, data)
         job = autoencoder.reopen(config, own.out, dataset, accelerator)
         say(accelerator, f"resuming {own.out}")
         return own.with_changes(job), accelerator

@@ -12,12 +12,11 @@ from ddpm import build
 from ddpm.config.classifier import ClassifierConfig
 from ddpm.config.run import RunConfig
 from ddpm.core.seed import derive
-from ddpm.data.cache import prepare
+from ddpm.data.cache import prepare_as
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source, reopen_source
 from ddpm.data.order import split
 from ddpm.engine.classifier import refuse_unguided
-from ddpm.images.geometry import Geometry
 from ddpm.planning.budget import images_within
 from ddpm.planning.defaults import PRECISIONS, SHORT, intervals, per_process
 from ddpm.records.run_folder import RunFolder
@@ -45,7 +44,7 @@ def labelled(run: Path, config: RunConfig, data: str | None) -> Dataset:
         )
     source = own.source if data is None else data
     opened = reopen_source(own) if data is None else open_source(data).with_classes(own.classes)
-    images = prepare(opened, Geometry(own.size, own.mode, own.fit), skip_bad=own.skip_bad)
+    images = prepare_as(opened, own)
     if len(images.classes) < 2:
         raise InputError(
             "invalid",

@@ -10,12 +10,11 @@ import numpy as np
 from accelerate import Accelerator
 
 from ddpm.data.arrays import array_source, open_npz, save_npz
-from ddpm.data.cache import prepare
+from ddpm.data.cache import prepare_as
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import reopen_source
-from ddpm.data.pairs import with_low
+from ddpm.data.pairs import with_low_as
 from ddpm.engine.codec import open_codec
-from ddpm.images.geometry import Geometry
 from ddpm.planning import plan
 from ddpm.planning.data import gather, notes
 from ddpm.planning.follow import say
@@ -92,10 +91,7 @@ class Session:
         self.store(accelerator)
         source = reopen_source(data)
         with accelerator.main_process_first():
-            dataset = prepare(source, Geometry(data.size, data.mode, data.fit), skip_bad=data.skip_bad)
-            if config.upscaling is not None and config.upscaling.low is not None:
-                low, scale = config.upscaling.low, config.upscaling.scale
-                dataset = with_low(dataset, low, scale, data.fit, split=data.split, skip_bad=data.skip_bad)
+            dataset = with_low_as(prepare_as(source, data), config)
         codec = open_codec(self.folder, config, accelerator.device)
         with bar("encoding") as progress:
             job = reopen(config, self.out, dataset, accelerator, codec, progress)

@@ -12,13 +12,12 @@ from ddpm import build
 from ddpm.config.network import conditioned
 from ddpm.config.run import RunConfig
 from ddpm.config.scoring import ScoringSettings, planned
-from ddpm.data.cache import prepare
+from ddpm.data.cache import prepare_as
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import reopen_source
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.teacher import Teacher
-from ddpm.images.geometry import Geometry
 from ddpm.metrics.features.extract import extract_once
 from ddpm.planning import plan
 from ddpm.planning.budget import images_within
@@ -226,7 +225,7 @@ def images_of(teacher: LoadedRun, accelerator: Accelerator) -> Dataset:
     """
     own = teacher.config.data
     with accelerator.main_process_first():
-        images = prepare(reopen_source(own), Geometry(own.size, own.mode, own.fit), skip_bad=own.skip_bad)
+        images = prepare_as(reopen_source(own), own)
     if images.fingerprint != own.fingerprint:
         raise InputError(
             "incompatible", f"the images of {own.source} changed since {teacher.source} was trained; restore them"
