@@ -1,19 +1,12 @@
 """``ddpm train-classifier``."""
 
 import time
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from ddpm.system.errors import InputError
 from ddpm.system.names import PrecisionName
-
-if TYPE_CHECKING:
-    from accelerate import Accelerator
-
-    from ddpm.training.job import Job
 
 
 def train_classifier(
@@ -50,59 +43,13 @@ def train_classifier(
     """
     began = time.monotonic()
     from ddpm.cli.training import exits
-    from ddpm.config.classifier import ClassifierConfig
-    from ddpm.planning import classifier as plan
-    from ddpm.planning.follow import follow, say
-    from ddpm.planning.training import accelerator_of, claimed, refuse_others
-    from ddpm.records.run_folder import RunFolder
+    from ddpm.evaluation.classifier import by_level
+    from ddpm.planning.classifier_session import ClassifierSession
     from ddpm.system.allocator import keep_freed_memory
 
     keep_freed_memory()
-    if for_ is not None and images is not None:
-        raise InputError("conflict", "--for cannot be combined with --images; drop one of them")
-    folder = RunFolder.open(run)
-    if folder.checkpoint is not None:
-        raise InputError("invalid", f"{run} is a checkpoint; use the run folder: its classifier guides all checkpoints")
-    flags = {"data": data, "for": for_, "images": images, "width": width, "batch": batch, "lr": lr, "seed": seed}
-    asked = {flag: value for flag, value in (flags | {"precision": precision}).items() if value is not None}
-    out, config_file = folder.classifier, RunFolder(folder.classifier).config_file
-    if config_file.exists():
-        config = ClassifierConfig.read(config_file)
-        if "import" in config.request:
-            raise InputError("exists", f"{out} was imported, and is not trained here; remove it to train another")
-        refuse_others(out, asked, config.request, f"remove {out} to start over")
-        accelerator = accelerator_of(device, config.training.precision)
-        job = plan.reopen(config, run, accelerator)
-        say(accelerator, f"resuming {out}")
-    else:
-        accelerator = accelerator_of(device, precision)
-        config, job = plan.make(run, asked, accelerator, began=began, say=partial(say, accelerator))
-        weights = sum(p.numel() for p in job.model.parameters())
-        many = f"{config.data.images:,} images in {len(config.data.classes)} classes, {config.data.held_out} held out"
-        say(accelerator, f"classifier    {config.network.describe()}, {weights / 1e6:.1f} M parameters; {many}")
-        if accelerator.is_main_process:
-            with claimed(RunFolder(out)):
-                config.write(config_file)
-        accelerator.wait_for_everyone()
+    flags: dict[str, object] = {"data": data, "for": for_, "images": images, "width": width, "batch": batch, "lr": lr}
+    flags |= {"seed": seed, "precision": precision}
+    given = {flag: value for flag, value in flags.items() if value is not None}
     with exits():
-        follow(job, accelerator)
-    if accelerator.is_main_process:
-        _measure(run, job, accelerator)
-        say(accelerator, f"next: {config.follow_up(run)}")
-
-
-def _measure(run: Path, job: "Job", accelerator: "Accelerator") -> None:
-    """Print the classifier's accuracy on held-out images, by noise level."""
-    from ddpm.engine.classifier import load
-    from ddpm.evaluation.classifier import by_level
-    from ddpm.records.run_folder import RunFolder
-    from ddpm.system.console import console
-
-    folder = RunFolder(run)
-    classifier = load(folder, folder.config(), accelerator.device)
-    console.print(f"done: {job.folder}\nheld-out accuracy, {len(job.held_out)} images:", markup=False)
-    for timestep, level, share in by_level(classifier, job.held_out, accelerator.device):
-        noise = level.sigma / level.alpha if level.alpha else float("inf")
-        console.print(
-            f"  timestep {timestep:>5}, noise-to-signal ratio {noise:>8.3g}: {100 * share:5.1f} %", markup=False
-        )
+        ClassifierSession(run, given, by_level, device, began).run()
