@@ -13,6 +13,7 @@ from ddpm.planning.request import Request
 from ddpm.system.cache import cache_room
 from ddpm.system.names import Mode
 from ddpm.system.progress import Progress, silent
+from ddpm.system.ranges import nearest_multiple
 from ddpm.system.units import say_bytes
 
 LARGEST = 128
@@ -82,7 +83,7 @@ def _natural_size(sizes: dict[tuple[int, int], int]) -> tuple[int, int]:
         longest = max(height, width)
         if longest <= LARGEST:
             return height, width
-        h, w = (max(16, round(n * LARGEST / longest / 16) * 16) for n in (height, width))
+        h, w = (nearest_multiple(n * LARGEST / longest, 16) for n in (height, width))
         return h, w
     sides = sorted(min(size) for size, n in sizes.items() for _ in range(n))
     middle = sides[len(sides) // 2]
