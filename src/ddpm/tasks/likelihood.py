@@ -22,6 +22,7 @@ from ddpm.images.pixels import Pixels
 from ddpm.metrics import likelihood as density
 from ddpm.objectives.bound import LevelPair, bound, every_pair, sampled_pairs
 from ddpm.sampling import rows_of
+from ddpm.system.device import exact_convolutions
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, part_of, silent
 from ddpm.tasks.likelihood_settings import settle
@@ -119,7 +120,7 @@ def likelihood(
     )
     numbers = [indices[i] for i in at]
     denoise = engine.denoiser(how.sampling)
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+    with exact_convolutions():
         if how.method == "ode":
             assert how.tolerance is not None
             assert how.probes is not None
