@@ -40,6 +40,6 @@ def test_agreement() -> None:
             bias = None if mask is None else torch.zeros(3, 1, length).masked_fill(~mask[:, None], -torch.inf)
             expected = theirs(x, encoder_hidden_states=tokens, attention_mask=bias)
             assert (expected - x).std() > 0.1
-            context = Context.of(Cond(tokens=tokens, mask=mask), width)
+            context = Context.of(Cond(tokens=tokens, weights=mask), width)
             assert context is not None
             torch.testing.assert_close(ours(x, context), expected, rtol=1e-5, atol=1e-5)

@@ -51,7 +51,7 @@ def test_text_features_are_those_of_transformers(both: tuple[Any, Pipeline]) -> 
         raw = ours.run.conditions(ours.run.subjects(None, prompt))
         found = ours.run.engine.model.cond(raw, 1)
         torch.testing.assert_close(found.tokens, expected, rtol=1e-5, atol=1e-5)
-        assert (found.vector, found.mask) == (None, None)
+        assert (found.vector, found.weights) == (None, None)
 
 
 @pytest.mark.parametrize("solver", ["ddim", "dpm++-2m"])

@@ -23,7 +23,7 @@ def captions(*weights: list[float]) -> torch.Tensor:
 def test_tokens_are_as_given_times_their_weights_and_never_masked(conditioner: FrozenTokens) -> None:
     raw = captions([1.0] * L, [1, 1.5, -1, 1, 1])
     cond = conditioner.encode(raw)
-    assert (cond.vector, cond.mask) == (None, None)
+    assert (cond.vector, cond.weights) == (None, None)
     assert torch.equal(cond.tokens[0], raw[0, :, :-1])
     assert torch.equal(cond.tokens[1], raw[1, :, :-1] * raw[1, :, -1:])
 
@@ -36,5 +36,5 @@ def test_dropped_and_empty_captions_are_the_tokens_of_no_words(conditioner: Froz
     assert torch.equal(cond.tokens[1], raw[1, :, :-1])
     assert torch.equal(conditioner.null(2).tokens[1], conditioner.null_tokens)
     both = cond.cat(conditioner.null(1))
-    assert both.mask is None
+    assert both.weights is None
     assert torch.equal(conditioner.encode(both.raw["caption"]).tokens, both.tokens)  # as another model does

@@ -23,8 +23,8 @@ def captions(*weights: list[float]) -> torch.Tensor:
 def test_tokens_are_projected_and_weighed(conditioner: TextFeatures) -> None:
     raw = captions([1, 1.5, -1], [1])
     cond, plain = conditioner.encode(raw), conditioner.encode(captions([1, 1, 1], [1]))
-    assert cond.mask.tolist() == [[True] * 3 + [False] * 2, [True] + [False] * 4]
-    assert not cond.tokens[~cond.mask].any()
+    assert cond.weights.tolist() == [[1, 1.5, -1, 0, 0], [1, 0, 0, 0, 0]]
+    assert not cond.tokens[cond.weights == 0].any()
     torch.testing.assert_close(cond.tokens, plain.tokens * raw[..., -1:])
     torch.testing.assert_close(cond.vector[0], cond.tokens[0].sum(0) / 3.5)
     torch.testing.assert_close(cond.vector[1], cond.tokens[1, 0])
@@ -42,22 +42,22 @@ def test_dropped_and_empty_captions_are_null(conditioner: TextFeatures) -> None:
     cond, null = conditioner.encode(dropped), conditioner.null(1)
     assert torch.equal(dropped[1], raw[1])
     assert raw[0].any()
-    assert null.mask.tolist() == [[True, False, False, False, False]]
+    assert null.weights.tolist() == [[1, 0, 0, 0, 0]]
     for row in (0, 2):
         for mine, other in zip(
-            (cond.vector, cond.tokens, cond.mask), (null.vector, null.tokens, null.mask), strict=True
+            (cond.vector, cond.tokens, cond.weights), (null.vector, null.tokens, null.weights), strict=True
         ):
             assert torch.equal(mine[row], other[0])
     assert torch.equal(null.vector[0], conditioner.null_token)
     assert not torch.equal(cond.vector[1], null.vector[0])
-    assert cond.mask.any(1).all()
+    assert cond.weights.any(1).all()
 
 
 def test_null_and_given_captions_concatenate(conditioner: TextFeatures) -> None:
     cond = conditioner.encode(captions([1, 1])).cat(conditioner.null(2))
     again = conditioner.encode(cond.raw["caption"])  # as another model does
     assert torch.equal(again.tokens, cond.tokens)
-    assert torch.equal(again.mask, cond.mask)
+    assert torch.equal(again.weights, cond.weights)
 
 
 def test_all_parameters_learn(conditioner: TextFeatures) -> None:

@@ -36,14 +36,14 @@ def test_shapes(words):
     cond = words(given)
     assert cond.vector.shape == (3, 32)
     assert cond.tokens.shape == (3, ENCODER.length, 32)
-    assert cond.mask.sum(1).tolist() == [3, 1, 3]
+    assert cond.weights.sum(1).tolist() == [3, 1, 4]
     assert cond.raw["caption"] is given
 
 
 def test_a_prompt_means_the_same_beside_others(words):
     """Bit for bit, in a batch of the same size."""
     one, other = (words(filled(*prompts)) for prompts in (["a red heart"], ["a red heart", "a blue car", ""]))
-    for part in ("vector", "tokens", "mask"):
+    for part in ("vector", "tokens", "weights"):
         assert torch.equal(getattr(one, part)[0], getattr(other, part)[0])
 
 
@@ -52,9 +52,9 @@ def test_padding_changes_nothing(words):
     strange = given.clone()
     strange[..., 0] += 5 * (given[..., 1] == 0)
     one, other = words(given), words(strange)
-    for part in ("vector", "tokens", "mask"):
+    for part in ("vector", "tokens", "weights"):
         assert torch.equal(getattr(one, part), getattr(other, part))
-    assert not one.tokens[~one.mask].any()
+    assert not one.tokens[one.weights == 0].any()
     shorter = words(raw("a red heart")[:, :3])
     torch.testing.assert_close(shorter.tokens[0], one.tokens[0, :3])
     torch.testing.assert_close(shorter.vector[0], one.vector[0])
@@ -79,7 +79,7 @@ def test_an_empty_prompt_is_the_null_token(words):
     empty, null = words(filled("")), words.null(ROWS)
     assert torch.equal(empty.tokens[0], null.tokens[0])
     assert torch.equal(empty.vector[0], null.tokens[0, 0])
-    assert null.mask.tolist() == [[True] + [False] * (ENCODER.length - 1)] * ROWS
+    assert null.weights.tolist() == [[1] + [0] * (ENCODER.length - 1)] * ROWS
     null.vector.sum().backward()
     assert words.embedding.weight.grad[0].any()
     assert not words.embedding.weight.grad[1:].any()

@@ -15,7 +15,7 @@ class Words(nn.Module):
     """Captions (B, L) int64 as tokens, 0 for padding; what is dropped is all padding."""
 
     def encode(self, raw: torch.Tensor) -> Cond:
-        return Cond(tokens=raw[..., None].float(), mask=raw != 0, raw={"caption": raw})
+        return Cond(tokens=raw[..., None].float(), weights=(raw != 0).float(), raw={"caption": raw})
 
     def null(self, n: int) -> Cond:
         return self.encode(torch.zeros(n, 1, dtype=torch.int64))
@@ -57,7 +57,7 @@ def test_every_kind_reaches_the_network_in_its_own_part(model):
     cond = model.cond(RAW, 2)
     assert torch.equal(cond.vector, model.conditioners["label"].table.weight[LABELS])
     assert torch.equal(cond.tokens, CAPTIONS[..., None].float())
-    assert cond.mask.tolist() == [[True, True, False], [True, False, False]]
+    assert cond.weights.tolist() == [[1, 1, 0], [1, 0, 0]]
     assert cond.image is IMAGES
     assert cond.raw == {"label": LABELS, "caption": CAPTIONS}
 
@@ -70,7 +70,7 @@ def test_a_kind_that_is_not_given_is_null(model, absent):
     dropped = model.cond({**given, absent: all_dropped[absent]}, 2)
     assert torch.equal(found.vector, dropped.vector)
     assert torch.equal(found.tokens.sum(1), dropped.tokens.sum(1))  # of padding alone, of any number
-    assert torch.equal(found.mask.sum(1), dropped.mask.sum(1))
+    assert torch.equal(found.weights.sum(1), dropped.weights.sum(1))
     assert found.image is IMAGES
 
 

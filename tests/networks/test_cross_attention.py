@@ -20,7 +20,7 @@ T = torch.tensor([3.0, 500.0])
 X = torch.randn(2, 3, 8, 12, generator=torch.Generator().manual_seed(1))
 VECTOR, TOKENS = torch.randn(2, 5), torch.randn(2, 4, 6)
 MASK = torch.tensor([[True, True, False, False], [True] * 4])
-COND = Cond(VECTOR, tokens=TOKENS, mask=MASK)
+COND = Cond(VECTOR, tokens=TOKENS, weights=MASK)
 BLOCKS = {"down.1.blocks.0", "middle.0", "up.0.blocks.0", "up.0.blocks.1"}
 """Those with self-attention."""
 
@@ -45,7 +45,7 @@ def test_by_hand() -> None:
     weights = products.masked_fill(~MASK[:, None, None], -torch.inf).softmax(-1)
     mixed = torch.einsum("bhnl,bhcl->bhcn", weights, v).reshape(2, 8, 15)
     expected = x + torch.einsum("oc,bcn->bon", attention.out.weight, mixed).reshape(x.shape)
-    context = Context.of(Cond(tokens=TOKENS, mask=MASK), 6)
+    context = Context.of(Cond(tokens=TOKENS, weights=MASK), 6)
     assert context is not None
     torch.testing.assert_close(attention(x, context), expected, rtol=1e-5, atol=1e-5)
 
@@ -72,14 +72,14 @@ def test_a_fresh_network_ignores_its_tokens() -> None:
 def test_tokens_are_a_set_without_padding(made: Any) -> None:
     net = made()
     vector = VECTOR if made is small else None
-    out = net(X, T, Cond(vector, tokens=TOKENS, mask=MASK))
+    out = net(X, T, Cond(vector, tokens=TOKENS, weights=MASK))
     order = torch.tensor([2, 0, 3, 1])
-    shuffled = net(X, T, Cond(vector, tokens=TOKENS[:, order], mask=MASK[:, order]))
+    shuffled = net(X, T, Cond(vector, tokens=TOKENS[:, order], weights=MASK[:, order]))
     torch.testing.assert_close(shuffled, out, rtol=1e-4, atol=1e-5)
     alone = net(X[:1], T[:1], Cond(None if vector is None else vector[:1], tokens=TOKENS[:1, :2]))
     torch.testing.assert_close(out[:1], alone, rtol=1e-4, atol=1e-5)
     other = TOKENS + torch.tensor([[0, 0, 9, 9], [0, 0, 0, 9]])[..., None]
-    changed = net(X, T, Cond(vector, tokens=other, mask=MASK))
+    changed = net(X, T, Cond(vector, tokens=other, weights=MASK))
     assert torch.equal(changed[0], out[0])
     assert not torch.allclose(changed[1], out[1], atol=1e-3)
 
@@ -105,7 +105,7 @@ def test_any_number_of_axes_and_memory_format() -> None:
 def test_checkpointing_keeps_output_and_gradients() -> None:
     def run(checkpoint: bool) -> list[torch.Tensor]:
         net, tokens = small(checkpoint=checkpoint), TOKENS.clone().requires_grad_()
-        out = net(X, T, Cond(VECTOR, tokens=tokens, mask=MASK))
+        out = net(X, T, Cond(VECTOR, tokens=tokens, weights=MASK))
         out.square().mean().backward()
         return [out, tokens.grad, *(p.grad for p in net.parameters())]
 

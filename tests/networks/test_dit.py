@@ -184,14 +184,33 @@ def test_further_channels_are_heard(kind, changes):
 def test_tokens_are_read_and_padding_is_not():
     for own in (0, 2):
         net, x = small(cond_width=5, class_tokens=own), image()
-        tokens, mask = torch.randn(2, 4, 5), torch.tensor([[True] * 2 + [False] * 2, [True] * 4])
-        out = net(x, T, Cond(tokens=tokens, mask=mask))
+        tokens, weights = torch.randn(2, 4, 5), torch.tensor([[1.0, 1, 0, 0], [1, 1, 1, 1]])
+        out = net(x, T, Cond(tokens=tokens, weights=weights))
         alone = net(x[:1], T[:1], Cond(tokens=tokens[:1, :2]))
         torch.testing.assert_close(out[:1], alone, rtol=1e-4, atol=1e-5)
         other = tokens + torch.tensor([[0, 0, 9, 9], [0, 0, 0, 9]])[..., None]
-        changed = net(x, T, Cond(tokens=other, mask=mask))
+        changed = net(x, T, Cond(tokens=other, weights=weights))
         torch.testing.assert_close(changed[0], out[0], rtol=0, atol=0)
         assert not torch.allclose(changed[1], out[1], atol=1e-3)
+
+
+def test_a_weight_has_an_effect_although_tokens_are_normalised():
+    """A token of a larger weight says more of the same, and one of weight -1 says the opposite, in each block."""
+    net, x = small(cond_width=5), image()
+    tokens, ones = torch.randn(2, 4, 5), torch.ones(2, 4)
+
+    def change(i: int, tokens: torch.Tensor, weight: float) -> float:
+        weights = ones.clone()
+        weights[:, i] = weight
+        return float((net(x, T, Cond(tokens=tokens * weights[..., None], weights=weights)) - plain).detach().std())
+
+    plain = net(x, T, Cond(tokens=tokens, weights=ones))
+    torch.testing.assert_close(plain, net(x, T, Cond(tokens=tokens)))
+    other = tokens.clone()
+    other[:, 1] = torch.randn(2, 5)
+    another_word = change(1, other, 1.0)
+    assert change(1, tokens, 1.0) < 1e-5
+    assert 0.1 * another_word < change(1, tokens, 1.5) < change(1, tokens, 3.0)
 
 
 def test_a_size_that_is_no_multiple_of_the_patch():

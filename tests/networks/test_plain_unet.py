@@ -7,6 +7,7 @@ from cases import cases
 from ddpm.config.plain_unet import PlainUNetSettings
 from ddpm.core import Cond
 from ddpm.networks import PlainUNet
+from ddpm.networks.cross_attention import Context
 from randomised import randomised
 
 TRANSFORMER = ("transformer",)
@@ -63,7 +64,8 @@ def test_fresh_network_says_nothing():
         assert not net(image(), T, cond(net)).any()
         block = net.down[0].layers[0]
         x = torch.randn(2, net.settings.channels[0], 4, 4)
-        assert torch.equal(block(x, torch.randn(2, 32), None if net.settings.token_width is None else cond(net)), x)
+        context = Context.of(cond(net), net.settings.token_width)
+        assert torch.equal(block(x, torch.randn(2, 32), context), x)
 
 
 def test_every_parameter_matters():
@@ -96,7 +98,7 @@ def test_padded_tokens_are_ignored():
     tokens = torch.randn(2, 5, 6)
     mask = torch.tensor([[True] * 3 + [False] * 2] * 2)
     torch.testing.assert_close(
-        net(image(), T, Cond(tokens=tokens, mask=mask)), net(image(), T, Cond(tokens=tokens[:, :3]))
+        net(image(), T, Cond(tokens=tokens, weights=mask)), net(image(), T, Cond(tokens=tokens[:, :3]))
     )
 
 

@@ -28,7 +28,7 @@ class TextFeatures(nn.Module):
         self.null_token = nn.Parameter(torch.randn(width))
 
     def encode(self, raw: torch.Tensor) -> Cond:
-        """Raw captions -> tokens (B, L, D) and their mask; the vector is ``sum(w · token) / sum(|w|)``.
+        """Raw captions -> tokens (B, L, D) and their weights; the vector is ``sum(w · token) / sum(|w|)``.
 
         Each token is multiplied by its weight after encoding, so that (word:1.3) gives more of the same.
         """
@@ -40,7 +40,7 @@ class TextFeatures(nn.Module):
         tokens = self.project(rms_norm(raw[..., :-1]).to(dtype))
         tokens = torch.where(null[..., None], self.null_token.to(tokens.dtype), tokens) * w[..., None]
         vector = tokens.sum(1) / w.abs().sum(1, keepdim=True)
-        return Cond(vector.to(dtype), tokens=tokens.to(dtype), mask=w != 0, raw={"caption": raw})
+        return Cond(vector.to(dtype), tokens=tokens.to(dtype), weights=w, raw={"caption": raw})
 
     forward = encode
 

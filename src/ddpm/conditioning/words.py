@@ -24,7 +24,7 @@ class PromptBlock(nn.Module):
     def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """x (B, L, width), mask (B, L) bool -> (B, L, width)."""
         dtype = self.attention.qkv.weight.dtype
-        x = x + self.attention(rms_norm(x, self.norm1).to(dtype), mask=mask)
+        x = x + self.attention(rms_norm(x, self.norm1).to(dtype), weights=mask)
         out: torch.Tensor = x + self.mlp(rms_norm(x, self.norm2).to(dtype))
         return out
 
@@ -56,7 +56,7 @@ class WordTokens(nn.Module):
         self.norm = nn.Parameter(torch.ones(width))
 
     def encode(self, raw: torch.Tensor) -> Cond:
-        """Tokens and their weights (B, L, 2) -> a vector (B, D), tokens (B, L, D) and their mask (B, L)."""
+        """Tokens and their weights (B, L, 2) -> a vector (B, D), tokens (B, L, D) and their weights (B, L)."""
         weights = raw[..., 1].float()
         ids = raw[..., 0].long().masked_fill(weights == 0, NULL)
         first = torch.arange(raw.shape[1], device=raw.device) == 0
@@ -68,7 +68,7 @@ class WordTokens(nn.Module):
         tokens = rms_norm(x, self.norm) * weights[..., None]
         vector = tokens.sum(1) / weights.abs().sum(1, keepdim=True)
         dtype = self.embedding.weight.dtype
-        return Cond(vector.to(dtype), tokens=tokens.to(dtype), mask=mask, raw={"caption": raw})
+        return Cond(vector.to(dtype), tokens=tokens.to(dtype), weights=weights, raw={"caption": raw})
 
     forward = encode
 

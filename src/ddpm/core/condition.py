@@ -57,8 +57,8 @@ class Cond:
     Attributes:
         vector: (B, D), added to the time embedding, such as an embedded class label.
         image: (B, C, *space), concatenated to x as channels, such as an upscaled image.
-        tokens: (B, L, E), attended to, such as an encoded caption.
-        mask: (B, L) bool, false for padding tokens.
+        tokens: (B, L, E), attended to, such as an encoded caption, each multiplied by its weight.
+        weights: (B, L), the weight of each token: 1 unless a prompt says otherwise, 0 for padding.
         raw: The raw conditions, for a network with its own encoder.
         towards: Where this leads between two conditions: the raw ones of the other end, and its share (B,).
         between: A weaker condition of the same images to guide through, such as their labels without their prompts;
@@ -68,7 +68,7 @@ class Cond:
     vector: torch.Tensor | None = None
     image: torch.Tensor | None = None
     tokens: torch.Tensor | None = None
-    mask: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
     raw: Conditions | None = None
     between: "Cond | None" = None
     towards: "tuple[Conditions, torch.Tensor] | None" = None
@@ -80,7 +80,7 @@ class Cond:
     def cat(self, other: "Cond") -> "Cond":
         """The conditions of this batch followed by those of another with the same parts; tokens are padded."""
         pairs = self._padded(other)
-        tokens, mask = (None if one is None or two is None else torch.cat([one, two]) for one, two in pairs)
+        tokens, weights = (None if one is None or two is None else torch.cat([one, two]) for one, two in pairs)
         raw = None
         if self.raw is not None and other.raw is not None:
             raw = {kind: torch.cat([self.raw[kind], other.raw[kind]]) for kind in self.raw.keys() & other.raw.keys()}
@@ -91,7 +91,8 @@ class Cond:
         if self.towards is not None and other.towards is not None:
             (last, share), (others, theirs) = self.towards, other.towards
             towards = {kind: torch.cat([last[kind], others[kind]]) for kind in last}, torch.cat([share, theirs])
-        return Cond(_cat(self.vector, other.vector), _cat(self.image, other.image), tokens, mask, raw, between, towards)
+        vector, image = _cat(self.vector, other.vector), _cat(self.image, other.image)
+        return Cond(vector, image, tokens, weights, raw, between, towards)
 
     def plus(self, other: "Cond") -> "Cond":
         """Both conditions combined: vectors are added, tokens concatenated; at most one of the two has an image.
@@ -102,26 +103,26 @@ class Cond:
         vectors = [part for part in (self.vector, other.vector) if part is not None]
         image = self.image if other.image is None else other.image
         tokens = [part for part in (self.tokens, other.tokens) if part is not None]
-        masked = self.mask is not None or other.mask is not None
-        masks = [one._real(one.tokens) for one in (self, other) if one.tokens is not None] if masked else []
+        weighted = self.weights is not None or other.weights is not None
+        weights = [one._weights(one.tokens) for one in (self, other) if one.tokens is not None] if weighted else []
         raw = None if self.raw is None and other.raw is None else {**(self.raw or {}), **(other.raw or {})}
         return Cond(
             torch.stack(vectors).sum(0) if vectors else None,
             image,
             torch.cat(tokens, 1) if tokens else None,
-            torch.cat(masks, 1) if masks else None,
+            torch.cat(weights, 1) if weights else None,
             raw,
         )
 
     def rows(self, index: torch.Tensor | slice) -> "Cond":
         """The conditions of some images, by indices (b,), which may repeat, or by a slice."""
-        vector, image, tokens, mask = (
-            None if part is None else part[index] for part in (self.vector, self.image, self.tokens, self.mask)
+        vector, image, tokens, weights = (
+            None if part is None else part[index] for part in (self.vector, self.image, self.tokens, self.weights)
         )
         raw = None if self.raw is None else select(self.raw, index)
         between = None if self.between is None else self.between.rows(index)
         towards = None if self.towards is None else (select(self.towards[0], index), self.towards[1][index])
-        return Cond(vector, image, tokens, mask, raw, between, towards)
+        return Cond(vector, image, tokens, weights, raw, between, towards)
 
     def crop(self, window: Sequence[slice]) -> "Cond":
         """The conditions for a window of the images, one slice per spatial axis."""
@@ -134,10 +135,7 @@ class Cond:
         Labels are interpolated between their embeddings. If the numbers of tokens differ, the excess tokens are
         interpolated with zero.
         """
-        (tokens, others), (mask, theirs) = self._padded(other)
-        if mask is not None and theirs is not None:
-            some = torch.as_tensor(share).reshape(-1, 1)
-            mask = mask & (some != 1).to(mask.device) | theirs & (some != 0).to(mask.device)
+        tokens, weights = self._padded(other)
         between = towards = None
         if self.between is not None and other.between is not None:
             between = self.between.lerp(other.between, share)
@@ -146,8 +144,8 @@ class Cond:
         return Cond(
             _lerp(self.vector, other.vector, share),
             _lerp(self.image, other.image, share),
-            _lerp(tokens, others, share),
-            mask,
+            _lerp(*tokens, share),
+            _lerp(*weights, share),
             self.raw,
             between,
             towards,
@@ -156,28 +154,29 @@ class Cond:
     def instead_of(self, other: "Cond") -> "Cond":
         """Another batch with these vectors and tokens, of one row or as many, in place of its own; its images stay."""
         n = len(other)
-        vector, tokens, mask = (
-            None if part is None else part.expand(n, *part.shape[1:]) for part in (self.vector, self.tokens, self.mask)
+        vector, tokens, weights = (
+            None if part is None else part.expand(n, *part.shape[1:])
+            for part in (self.vector, self.tokens, self.weights)
         )
         raw = None if self.raw is None else {kind: one.expand(n, *one.shape[1:]) for kind, one in self.raw.items()}
-        return Cond(vector, other.image, tokens, mask, raw)
+        return Cond(vector, other.image, tokens, weights, raw)
 
     def _padded(self, other: "Cond") -> tuple[_Pair, _Pair]:
-        """The tokens of both, padded to the same length, and their masks; no masks if nothing is padded."""
+        """The tokens of both, padded to the same length, and their weights; no weights if nothing is padded."""
         if self.tokens is None or other.tokens is None:
             assert self.tokens is None
             assert other.tokens is None
             return (None, None), (None, None)
         more = other.tokens.shape[1] - self.tokens.shape[1]
         tokens = F.pad(self.tokens, (0, 0, 0, max(more, 0))), F.pad(other.tokens, (0, 0, 0, max(-more, 0)))
-        if more == 0 and self.mask is None and other.mask is None:
+        if more == 0 and self.weights is None and other.weights is None:
             return tokens, (None, None)
-        masks = F.pad(self._real(self.tokens), (0, max(more, 0))), F.pad(other._real(other.tokens), (0, max(-more, 0)))
-        return tokens, masks
+        own, theirs = self._weights(self.tokens), other._weights(other.tokens)
+        return tokens, (F.pad(own, (0, max(more, 0))), F.pad(theirs, (0, max(-more, 0))))
 
-    def _real(self, tokens: torch.Tensor) -> torch.Tensor:
-        """The mask; all true if there is none."""
-        return torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device) if self.mask is None else self.mask
+    def _weights(self, tokens: torch.Tensor) -> torch.Tensor:
+        """The weights; ones if there are none."""
+        return torch.ones(tokens.shape[:2], device=tokens.device) if self.weights is None else self.weights
 
 
 def _cat(a: torch.Tensor | None, b: torch.Tensor | None) -> torch.Tensor | None:

@@ -36,7 +36,7 @@ class Context(NamedTuple):
             return None
         if tokens is None:
             raise ValueError("this network requires tokens; use the null condition for no prompt in particular")
-        return cls(tokens, None if cond.mask is None else cond.mask[:, None, None])
+        return cls(tokens, None if cond.weights is None else cond.weights[:, None, None] != 0)
 
 
 class CrossAttention(nn.Module):

@@ -42,21 +42,21 @@ class TransformerBlock(nn.Module):
         x: torch.Tensor,
         shared: torch.Tensor,
         turn: Turn,
-        mask: torch.Tensor | None,
+        weights: torch.Tensor | None,
         skip: torch.Tensor | None,
     ) -> torch.Tensor:
         """x (B, N, width), shared (B, 6 · width); the skip connection like x -> (B, N, width)."""
         if self.checkpoint and torch.is_grad_enabled():
-            out: torch.Tensor = checkpoint(self._forward, x, shared, turn, mask, skip, use_reentrant=False)
+            out: torch.Tensor = checkpoint(self._forward, x, shared, turn, weights, skip, use_reentrant=False)
             return out
-        return self._forward(x, shared, turn, mask, skip)
+        return self._forward(x, shared, turn, weights, skip)
 
     def _forward(
         self,
         x: torch.Tensor,
         shared: torch.Tensor,
         turn: Turn,
-        mask: torch.Tensor | None,
+        weights: torch.Tensor | None,
         skip: torch.Tensor | None,
     ) -> torch.Tensor:
         dtype = self.attention.qkv.weight.dtype
@@ -64,7 +64,7 @@ class TransformerBlock(nn.Module):
             x = self.skip(torch.cat([x, skip], dim=2).to(dtype)).to(x)
         # (B, 6 · width) -> six of (B, 1, width)
         shift1, scale1, gate1, shift2, scale2, gate2 = (shared + self.offset)[:, None].chunk(6, dim=2)
-        x = x + gate1 * self.attention(modulated(x, shift1, scale1, dtype), turn, mask)
+        x = x + gate1 * self.attention(modulated(x, shift1, scale1, dtype), turn, weights)
         out: torch.Tensor = x + gate2 * self.mlp(modulated(x, shift2, scale2, dtype))
         return out
 
@@ -117,7 +117,7 @@ class DiT(nn.Module):
         s, cond = self.settings, Cond() if cond is None else cond
         check_size(s, x)
         x = with_image(x, cond)
-        vector, context, mask = self._conditions(cond, x.shape[0])
+        vector, context, weights = self._conditions(cond, x.shape[0])
         time = self.time(t)
         embedding = silu(time if vector is None else time + vector)
 
@@ -127,13 +127,13 @@ class DiT(nn.Module):
         turn = rotations([side // s.patch for side in x.shape[2:]], s.width // s.heads, x.device, first)
         if context is not None:
             tokens = torch.cat([context, tokens], dim=1)
-            mask = None if mask is None else F.pad(mask, (0, n), value=True)
+            weights = None if weights is None else F.pad(weights, (0, n), value=1.0)
 
         stream = torch.promote_types(tokens.dtype, torch.float32)
         tokens, shared = tokens.to(stream), self.shared(embedding).to(stream)
         skips: list[torch.Tensor] = []
         for i, block in enumerate(self.blocks):
-            tokens = block(tokens, shared, turn, mask, skips.pop() if block.skip is not None else None)
+            tokens = block(tokens, shared, turn, weights, skips.pop() if block.skip is not None else None)
             if s.long_skips and i < s.depth // 2:
                 skips.append(tokens)
         # (B, 2 · width) -> two of (B, 1, width)
@@ -143,16 +143,21 @@ class DiT(nn.Module):
         return image if self.conv is None else self.conv(image)
 
     def _conditions(self, cond: Cond, n: int) -> tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]:
-        """The vector (n, width), the prepended tokens (n, L, width), and which of these are not padding (n, L)."""
-        vector, given = cond.vector, cond.tokens
+        """The vector (n, width), the prepended tokens (n, L, width), and the weights of these (n, L).
+
+        Their scale is left to the weights, as the first layer normalises them.
+        """
+        vector, given, weights = cond.vector, cond.tokens, cond.weights
+        if given is not None and weights is not None:
+            given = given / weights.where(weights != 0, 1)[..., None].to(given)
         check_condition(self.settings, given=vector is not None or given is not None)
         vector = None if self.cond is None or vector is None else self.cond(vector)
         given = None if self.cond is None or given is None else self.cond(given)
         if self.class_tokens is None:
-            return vector, given, cond.mask
+            return vector, given, weights
         own = self.class_tokens.expand(n, -1, -1)
         own = own if vector is None else own + vector[:, None]
         if given is None:
             return vector, own, None
-        mask = None if cond.mask is None else F.pad(cond.mask, (own.shape[1], 0), value=True)
-        return vector, torch.cat([own.to(given), given], dim=1), mask
+        weights = None if weights is None else F.pad(weights, (own.shape[1], 0), value=1.0)
+        return vector, torch.cat([own.to(given), given], dim=1), weights

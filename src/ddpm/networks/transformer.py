@@ -62,15 +62,21 @@ class SelfAttention(nn.Module):
         self.norm_q = nn.Parameter(torch.ones(width // heads)) if norm else None
         self.norm_k = nn.Parameter(torch.ones(width // heads)) if norm else None
 
-    def forward(self, x: torch.Tensor, turn: Turn | None = None, mask: torch.Tensor | None = None) -> torch.Tensor:
-        """x (B, N, width), with the rotations of its positions; mask (B, N) bool, True to attend -> (B, N, width)."""
+    def forward(self, x: torch.Tensor, turn: Turn | None = None, weights: torch.Tensor | None = None) -> torch.Tensor:
+        """x (B, N, width), the rotations of its positions, and the weights of its values (B, N) -> (B, N, width).
+
+        Nothing attends to a token of weight 0.
+        """
         # (B, N, 3 · width) -> three of (B, heads, N, width / heads)
         q, k, v = self.qkv(x).reshape(*x.shape[:2], 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         if self.norm_q is not None:
             q, k = rms_norm(q, self.norm_q), rms_norm(k, self.norm_k)
         if turn is not None:
             q, k = rotate(q, turn), rotate(k, turn)
-        mixed = attend(q.to(v), k.to(v), v, None if mask is None else mask[:, None, None])
+        mask = None
+        if weights is not None:
+            v, mask = v * weights[:, None, :, None].to(v), weights[:, None, None] != 0
+        mixed = attend(q.to(v), k.to(v), v, mask)
         # (B, heads, N, width / heads) -> (B, N, width)
         out: torch.Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
