@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 
 from ddpm.config.classifier import ClassifierConfig
-from ddpm.core import Level
+from ddpm.core.level import Level, noise_to_signal
 from ddpm.data.dataset import Dataset
 from ddpm.engine.classifier import Classifier, load
 from ddpm.planning.classifier import make, reopen
@@ -19,7 +19,6 @@ from ddpm.planning.follow import follow, say
 from ddpm.planning.request import refuse_two_budgets
 from ddpm.planning.training import accelerator_of, claimed, refuse_others
 from ddpm.records.run_folder import RunFolder
-from ddpm.sampling.flow import ratio
 from ddpm.system.errors import InputError
 from ddpm.training.job import Job
 
@@ -95,6 +94,6 @@ class ClassifierSession:
         classifier = load(run, run.config(), accelerator.device)
         say(accelerator, f"done: {job.folder}\nheld-out accuracy, {len(job.held_out)} images:")
         for timestep, level, share in self.accuracy_of(classifier, job.held_out, accelerator.device):
-            noise = f"noise-to-signal ratio {ratio(level):>8.3g}"
+            noise = f"noise-to-signal ratio {noise_to_signal(level):>8.3g}"
             say(accelerator, f"  timestep {timestep:>5}, {noise}: {100 * share:5.1f} %")
         say(accelerator, f"next: {classifier.config.follow_up(self.path)}")

@@ -1,5 +1,7 @@
 """Blend the filled area with the known pixels around it."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -59,7 +61,7 @@ def _premultiplied(pixels: Pixels) -> npt.NDArray[np.float32]:
     return x
 
 
-def _straight(x: npt.NDArray[np.float32]) -> Pixels:
+def _straight(x: npt.NDArray[np.floating[Any]]) -> Pixels:
     """The inverse of :func:`_premultiplied`, rounded; transparent pixels become black."""
     x = x.clip(0, 255)
     if x.shape[2] == 4:

@@ -9,8 +9,9 @@ import torch
 
 from ddpm.system.errors import InputError
 from ddpm.system.files import with_home
+from ddpm.system.names import MINILM
 from ddpm.system.pretrained import import_transformers, loading, read_network
-from ddpm.text.folder import ADVICE, MINILM, EncoderFolder, open_encoder
+from ddpm.text.folder import ADVICE, EncoderFolder, open_encoder
 from ddpm.text.tokens import PromptTokenizer, Tokens
 from ddpm.text.weighting import escape
 
