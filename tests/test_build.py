@@ -64,7 +64,7 @@ def kinds(union: Any) -> Any:
         (names.GridName, build.GRIDS),
         (names.RecipeName, RECIPES),
         (names.InterpolationName, build.INTERPOLATIONS),
-        (names.FeaturesName, build.FEATURES | {"embedded": None}),
+        (names.FeaturesName, build.OWN_FEATURES | build.FEATURES),
         (kinds(SolverConfig), build.SOLVERS),
         (kinds(NetworkSettings), build.NETWORKS),
         (kinds(CodecConfig), build.CODECS),
@@ -218,6 +218,7 @@ def test_features():
     made = build.build_features("embedded", None, (64, 48), torch.device("cpu"))
     assert (made.name, made.dim) == ("embedded", 832)
     assert build.build_features("embedded", None, (8, 8), torch.device("cpu")).dim == 416
+    assert build.build_features("16x16-pixel", None, (8, 8), torch.device("cpu")).dim == 768
 
 
 def test_features_by_their_name(monkeypatch):
@@ -231,8 +232,9 @@ def test_features_by_their_name(monkeypatch):
     ("name", "weights", "said"),
     [
         ("inceptionv3", None, r"unknown features 'inceptionv3' \(did you mean 'inception'\?\)"),
-        ("x", None, r"unknown features 'x' \(known: embedded, inception, dinov2, clip\)"),
+        ("x", None, r"unknown features 'x' \(known: embedded, 16x16-pixel, inception, dinov2, clip\)"),
         ("embedded", "w.pth", r"--features embedded .*--weights"),
+        ("16x16-pixel", "w.pth", r"--features 16x16-pixel .*--weights"),
         ("inception", "nothing.pth", r"nothing\.pth"),
     ],
 )

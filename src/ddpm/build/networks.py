@@ -17,6 +17,7 @@ from ddpm.config.run import RunConfig
 from ddpm.core.model import Model
 from ddpm.data.dataset import Derive
 from ddpm.metrics.features import Extractor
+from ddpm.metrics.features.averages import Averages
 from ddpm.metrics.features.embedded import Embedded
 from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.features.vision import clip, dinov2
@@ -59,12 +60,17 @@ CODECS: dict[str, Callable[[Any, Callable[[], TrainedAutoencoder]], Codec]] = {
     "autoencoder": lambda config, trained: AutoencoderCodec(trained(), config.factor),
 }
 """Codecs by name, built from their settings and a function that loads the trained autoencoder."""
+OWN_FEATURES: dict[str, Callable[[tuple[int, int], torch.device], Extractor]] = {
+    "embedded": Embedded,
+    Averages.name: lambda size, device: Averages(),
+}
+"""Feature extractors by name that need no weights, built from the images' size and a device."""
 FEATURES: dict[str, Callable[[str | None, torch.device], Extractor]] = {
     "inception": Inception.load,
     "dinov2": dinov2,
     "clip": clip,
 }
-"""Feature extractors by name, built from weights and a device; "embedded" needs no weights."""
+"""Other feature extractors by name, built from weights and a device."""
 
 
 def build_codec(config: RunConfig, trained: Callable[[], TrainedAutoencoder] | None = None) -> Codec:
@@ -212,12 +218,10 @@ def build_features(name: str, weights: str | None, size: tuple[int, int], device
     Raises:
         InputError: if the name is unknown, or the weights cannot be loaded.
     """
-    if name == "embedded":
+    if name in OWN_FEATURES:
         if weights is not None:
-            raise InputError(
-                "conflict", "--features embedded takes no weights; drop --weights, or use other --features"
-            )
-        return Embedded(size, device)
+            raise InputError("conflict", f"--features {name} takes no weights; drop --weights, or use other --features")
+        return OWN_FEATURES[name](size, device)
     if name not in FEATURES:
-        raise InputError("unknown", f"unknown features {name!r}{suggest(name, ['embedded', *FEATURES])}")
+        raise InputError("unknown", f"unknown features {name!r}{suggest(name, [*OWN_FEATURES, *FEATURES])}")
     return FEATURES[name](weights, device)

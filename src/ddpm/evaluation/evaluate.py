@@ -79,7 +79,7 @@ def evaluate_run(
 
     Args:
         sampling: keys of ``SamplingConfig`` that override the run's own.
-        features: a name in ``build.FEATURES``.
+        features: a name in ``build.OWN_FEATURES`` or ``build.FEATURES``.
         weights: their file or name, if the package does not include them.
 
     Returns:

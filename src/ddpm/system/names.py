@@ -61,7 +61,7 @@ AutoencoderName = Literal["autoencoder"]
 """The recipe of a run that is no diffusion model."""
 MethodName = Literal["bound", "ode"]
 """How bits per dimension are computed."""
-FeaturesName = Literal["embedded", "inception", "dinov2", "clip"]
+FeaturesName = Literal["embedded", "16x16-pixel", "inception", "dinov2", "clip"]
 ExportName = Literal["diffusers", "onnx", "safetensors"]
 """What a run is exported to."""
 
