@@ -12,7 +12,7 @@ from ddpm.core.model import Model
 from ddpm.networks import Autoencoder
 from ddpm.records.codec import StoredCodec
 from ddpm.records.latents import LatentsRecord
-from ddpm.records.run_folder import fingerprint
+from ddpm.records.run_folder import weights_hash
 
 
 def network(mode: str = "L", factor: int = 2, channels: int = 3, seed: int = 0, norm: Any = "layer") -> Autoencoder:
@@ -52,7 +52,7 @@ def stored(folder: Path, mode: Any = "L", side: int = 8, **shape: Any) -> Stored
         mean=mean.mean((0, 2, 3)).tolist(),
         spread=mean.std((0, 2, 3)).tolist(),
         posterior=(0.5 * logvar).exp().mean((0, 2, 3)).tolist(),
-        weights=fingerprint(weights),
+        weights=weights_hash(weights),
     )
     made = StoredCodec(folder, config, weights, record, record.weights)
     made.write(folder)

@@ -23,7 +23,7 @@ from ddpm.data.order import split
 from ddpm.engine import reconstruction
 from ddpm.images.geometry import Geometry
 from ddpm.planning.recipes import AUTOENCODER
-from ddpm.records.run_folder import RunFolder, fingerprint
+from ddpm.records.run_folder import RunFolder, weights_hash
 from random_lpips import random_weights, reference
 from refusal import refuses
 from stopping import stopped_at
@@ -71,7 +71,7 @@ def test_what_is_written(trained: Path) -> None:
     assert (config.data.mode, config.data.images, config.data.held_out) == ("RGBA", 46, 2)
     weights = load_file(run.weights_file)
     assert not any("auxiliary" in name for name in weights)  # nobody needs the discriminator any more
-    assert fingerprint(weights) == latents.weights == quality.weights
+    assert weights_hash(weights) == latents.weights == quality.weights
     assert (quality.n, quality.held_out, len(latents.mean), len(latents.spread)) == (2, True, 4, 4)
     assert min(latents.spread) > 0
     assert quality.lpips is None

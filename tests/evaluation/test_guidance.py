@@ -21,7 +21,7 @@ from ddpm.evaluation.guidance import AskGuidance, after_training, tune_guidance
 from ddpm.metrics.memorisation import Thumbnail
 from ddpm.records.average import average
 from ddpm.records.guidance import Average, GuidanceRecord
-from ddpm.records.run_folder import RunFolder, fingerprint
+from ddpm.records.run_folder import RunFolder, weights_hash
 from ddpm.system.progress import silent
 from ddpm.tasks.generate import sample
 from flags import TINY
@@ -185,7 +185,7 @@ def test_averages_are_compared_at_the_chosen_guidance(record: GuidanceRecord, ru
 def averaged(record: GuidanceRecord, run: Path) -> GuidanceRecord:
     """The run's search, as if an average of length 0.15 had been better."""
     folder = RunFolder(run)
-    weights = fingerprint(RunFolder(run, average(folder, 0.15)).weights())
+    weights = weights_hash(RunFolder(run, average(folder, 0.15)).weights())
     found = with_choice(record, scale=3.4).model_copy(update={"average": Average(length=0.15, weights=weights)})
     found.write(folder.guidance_file)
     return found
@@ -243,7 +243,7 @@ def test_a_search_starts_from_the_runs_own_weights(
     found = tune_guidance(load(run, "cpu"), ASK, silent)
     assert timeless(found).trials == timeless(record).trials
     weights = RunFolder(run, run / "averages" / "length-0.15").weights()
-    assert found.average == Average(length=0.15, weights=fingerprint(weights))
+    assert found.average == Average(length=0.15, weights=weights_hash(weights))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ddpm.config.sampling import SamplingConfig
-from ddpm.records.provenance import KEY, Provenance, Work, fingerprint, save
+from ddpm.records.provenance import KEY, Provenance, Work, image_hash, save
 from ddpm.system.errors import InputError
 from refusal import refuses
 
@@ -79,8 +79,8 @@ def test_a_fingerprint_is_of_mode_size_and_pixels() -> None:
         Image.new("L", (2, 3), 8),
         Image.new("P", (2, 3), 9),
     ]
-    assert len({fingerprint(image) for image in images}) == 4
-    assert fingerprint(images[0]) == fingerprint(images[0].copy())
+    assert len({image_hash(image) for image in images}) == 4
+    assert image_hash(images[0]) == image_hash(images[0].copy())
 
 
 def test_nothing_is_left_to_a_default() -> None:

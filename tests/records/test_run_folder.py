@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ddpm.records.run_folder import RunFolder, fingerprint
+from ddpm.records.run_folder import RunFolder, weights_hash
 from refusal import refuses
 
 
@@ -44,17 +44,17 @@ def test_what_a_run_has_not_yet(tmp_path: Path) -> None:
 
 def test_a_run_has_the_weights_of_its_last_checkpoint(digits_run: Path) -> None:
     last, before = (RunFolder.open(place(digits_run, step)).weights() for step in (12, 8))
-    assert fingerprint(RunFolder(digits_run).weights()) == fingerprint(last) != fingerprint(before)
+    assert weights_hash(RunFolder(digits_run).weights()) == weights_hash(last) != weights_hash(before)
     assert last.keys() == before.keys()
 
 
 def test_the_fingerprint_is_of_names_and_values_in_any_order() -> None:
     a, b = torch.arange(4.0), torch.ones(2)
-    known = fingerprint({"a": a, "b": b})
+    known = weights_hash({"a": a, "b": b})
     assert len(known) == 16
-    assert fingerprint({"b": b, "a": a}) == known
-    assert fingerprint({"a": a, "c": b}) != known
-    assert fingerprint({"a": a, "b": b + 1e-6}) != known
+    assert weights_hash({"b": b, "a": a}) == known
+    assert weights_hash({"a": a, "c": b}) != known
+    assert weights_hash({"a": a, "b": b + 1e-6}) != known
 
 
 def test_no_weights(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import NOTHING, Subjects
 from ddpm.records.average import tracked
 from ddpm.records.provenance import KEY, Provenance
-from ddpm.records.run_folder import RunFolder, fingerprint
+from ddpm.records.run_folder import RunFolder, weights_hash
 from ddpm.system.errors import InputError
 from ddpm.tasks.generate import again, sample
 from ddpm.training.checkpoint import Checkpoint, store
@@ -204,7 +204,7 @@ def test_guided_by_the_early_average(loaded: LoadedRun, run: Path) -> None:
     average = store(run / "averages" / "length-0", Checkpoint(1, {"ema": weights}, {}))
     assert pixels(sample(load(average, "cpu"), 2, guidance=1, **usual)) == pixels(alone)
     record = Provenance.model_validate_json(alone[0].info[KEY])
-    assert record.sampling.guidance.away_from == Guide(checkpoint=name, weights=fingerprint(weights))
+    assert record.sampling.guidance.away_from == Guide(checkpoint=name, weights=weights_hash(weights))
 
 
 def test_a_run_without_averages_has_an_early_checkpoint_or_nothing(run: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from tests.laws.every import SOLVERS
 
-from ddpm.records.provenance import KEY, Provenance, Work, fingerprint
+from ddpm.records.provenance import KEY, Provenance, Work, image_hash
 from ddpm.system.errors import InputError
 from refusal import refuses
 
@@ -95,8 +95,8 @@ def test_one_picture_of_one_and_what_is_written_in_it(pipeline, tmp_path):
     record = Provenance.model_validate_json(made.info[KEY])
     assert (record.seed, record.index, record.label, record.sampling.steps) == (3, 0, "star", 2)
     assert record.work is not None
-    assert record.work.given == ((str(tmp_path / "photo.png"), fingerprint(noise("L"))),)
-    assert record.work.mask == fingerprint(Image.fromarray(~known(HARD)))
+    assert record.work.given == ((str(tmp_path / "photo.png"), image_hash(noise("L"))),)
+    assert record.work.mask == image_hash(Image.fromarray(~known(HARD)))
     typed = (
         r"ddpm inpaint shapes .*photo\.png --mask .*mask\.png --method mmps --n 1 --label star --seed 3 "
         "--solver unipc-2 "
@@ -118,7 +118,7 @@ def test_each_picture_names_its_own_mask_and_itself_before_it_was_fitted(pipelin
     first, second = works(pipeline("L").inpaint(photos, masks, fit="crop"))
     assert [work.options["mask"] for work in (first, second)] == [str(mask) for mask in masks]
     assert [work.options["fit"] for work in (first, second)] == ["crop", "crop"]
-    assert [hashed for _, hashed in (*first.given, *second.given)] == [fingerprint(photo) for photo in photos]
+    assert [hashed for _, hashed in (*first.given, *second.given)] == [image_hash(photo) for photo in photos]
     assert first.mask != second.mask
     # from numbers alone: the second picture's is the second of its own
     assert [work.options["n"] for work in (first, second)] == [1, 2]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ddpm.pipeline import load
-from ddpm.records.provenance import KEY, Provenance, fingerprint
+from ddpm.records.provenance import KEY, Provenance, image_hash
 from ddpm.system.errors import InputError
 
 from .conftest import noise
@@ -41,7 +41,7 @@ def test_what_is_written_has_both_pictures_also_of_one_name(pipeline):
     one, other = noise("L", seed=1), noise("L", seed=2)
     record = Provenance.model_validate_json(pipeline("L").interpolate(one, other, n=2, steps=1)[0].info[KEY])
     assert record.work is not None
-    assert record.work.given == (("the image", fingerprint(one)), ("the image", fingerprint(other)))
+    assert record.work.given == (("the image", image_hash(one)), ("the image", image_hash(other)))
 
 
 def test_what_many_windows_fill_is_filled_no_further(pipeline):

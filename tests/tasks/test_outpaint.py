@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from ddpm.records.provenance import KEY, Provenance, fingerprint
+from ddpm.records.provenance import KEY, Provenance, image_hash
 from ddpm.system.errors import InputError
 
 from .conftest import noise
@@ -30,7 +30,7 @@ def test_what_is_written_is_the_hash_of_the_picture_and_not_of_the_canvas(pipeli
     photo = noise("L")
     record = Provenance.model_validate_json(pipeline("L").outpaint(photo, right=2).info[KEY])
     assert record.work is not None
-    assert record.work.given == (("the image", fingerprint(photo)),)
+    assert record.work.given == (("the image", image_hash(photo)),)
 
 
 @pytest.mark.parametrize(

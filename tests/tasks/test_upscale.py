@@ -11,7 +11,7 @@ from PIL import Image
 
 from ddpm import load
 from ddpm.pipeline import Pipeline
-from ddpm.records.provenance import Provenance, fingerprint
+from ddpm.records.provenance import Provenance, image_hash
 from ddpm.system.errors import InputError
 from flags import BARE
 from refusal import refuses
@@ -118,7 +118,7 @@ def test_the_picture_says_how_it_was_made(pipe: Pipeline, tmp_path: Path) -> Non
     record = Provenance.model_validate_json(large.info["ddpm"])
     assert (record.seed, record.index, record.label, record.sampling.steps) == (7, 3, "5", 3)
     assert record.work is not None
-    assert record.work.given == ((str(path), fingerprint(Image.open(path))),)
+    assert record.work.given == ((str(path), image_hash(Image.open(path))),)
     typed = r"--augment 0\.1 --no-consistent --index 3 --label 5 --seed 7 --solver ancestral --steps 3 "
     with pytest.raises(InputError, match=rf"ddpm upscale .*one\.png {typed}"):
         pipe.again(record)

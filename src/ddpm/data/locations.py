@@ -105,7 +105,7 @@ def version(location: str) -> str:
     return repr([str(facts[name]) for name in known if facts.get(name) is not None])
 
 
-def fingerprint(locations: list[str], versions: list[str]) -> str:
+def files_key(locations: list[str], versions: list[str]) -> str:
     """A key of a list of files, which changes with each of them."""
     return hashlib.sha256(repr((locations, versions)).encode()).hexdigest()[:32]
 

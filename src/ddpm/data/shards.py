@@ -9,7 +9,7 @@ from pathlib import Path
 from ddpm.data.entries import Scan
 from ddpm.data.index import columns, extent, facts
 from ddpm.data.indexing import indexed
-from ddpm.data.locations import expanded, fingerprint, is_remote, listed, read_part, version
+from ddpm.data.locations import expanded, files_key, is_remote, listed, read_part, version
 from ddpm.data.parquet import read_parquet, scan_parquet
 from ddpm.data.source import Source, stored_items
 from ddpm.data.tar import scan_tar
@@ -89,7 +89,7 @@ def open_shards(where: str, locations: Sequence[str], split: str | None, max_pix
     locations, notes = _of_split(where, locations, split)
     locations = [name if is_remote(name) else str(with_home(name).resolve()) for name in locations]
     scan, read = KINDS[kinds[0]]
-    key = fingerprint(locations, [version(name) for name in locations])
+    key = files_key(locations, [version(name) for name in locations])
     with bar("indexing") as progress:
         folder = indexed(index_folder(key), locations, scan, progress=progress)
     found = facts(folder)

@@ -6,7 +6,7 @@ from pathlib import Path
 from ddpm.config.guidance import Guide
 from ddpm.core.model import Model
 from ddpm.records import average
-from ddpm.records.run_folder import RunFolder, Weights, fingerprint
+from ddpm.records.run_folder import RunFolder, Weights, weights_hash
 from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
 
@@ -51,7 +51,7 @@ def guide(given: str | Path, source: Path, weights: str) -> Guide:
             f"guide_with {given} is neither a checkpoint nor an average of {run.path}; available: "
             f"{', '.join(known) or 'none'}",
         )
-    found = fingerprint(_weights(run, kept[name]))
+    found = weights_hash(_weights(run, kept[name]))
     if found == weights:
         raise InputError(
             "conflict", f"guide_with {given} has the same weights as the model it guides; use an earlier one"
@@ -72,7 +72,7 @@ def model_of(guide: Guide, source: Path, model: Model) -> Model:
             "missing", f"{guide.checkpoint}, to guide with, is missing in {run.path}; restore it from a backup"
         )
     weights = _weights(run, path)
-    if fingerprint(weights) != guide.weights:
+    if weights_hash(weights) != guide.weights:
         raise InputError("incompatible", f"the weights of {path}, to guide with, have changed; restore a backup")
     model = deepcopy(model)  # building a new one would advance torch's generator
     checkpoints.load_into(model.state_dict(), weights, str(path))

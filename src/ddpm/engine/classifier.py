@@ -11,7 +11,7 @@ from ddpm.config.run import RunConfig
 from ddpm.core import Level
 from ddpm.core.model import Model
 from ddpm.guidance import ClassGradient
-from ddpm.records.run_folder import RunFolder, fingerprint
+from ddpm.records.run_folder import RunFolder, weights_hash
 from ddpm.system.errors import InputError
 from ddpm.training import checkpoint as checkpoints
 
@@ -91,4 +91,4 @@ def read(found: RunFolder, device: torch.device) -> Classifier:
         )
     checkpoints.load_into(model.state_dict(), weights, str(found.path))
     model.to(device).eval().requires_grad_(False)
-    return Classifier(model, own, fingerprint(weights))
+    return Classifier(model, own, weights_hash(weights))

@@ -10,7 +10,7 @@ from ddpm.engine.diffusion import Diffusion
 from ddpm.engine.run import LoadedRun
 from ddpm.records.average import folder_of
 from ddpm.records.guidance import Average, GuidanceRecord
-from ddpm.records.run_folder import RunFolder, Weights, fingerprint
+from ddpm.records.run_folder import RunFolder, Weights, weights_hash
 from ddpm.system.allocator import keep_freed_memory
 from ddpm.system.device import device_of
 from ddpm.system.errors import InputError
@@ -56,7 +56,7 @@ def current_weights(run: RunFolder, *, own: bool = False) -> tuple[Weights, str,
         InputError: they are missing or damaged.
     """
     weights, guided = run.weights(), run.guidance()
-    known = fingerprint(weights)
+    known = weights_hash(weights)
     if guided is not None and not guided.suits(known):
         guided = None
     if guided is not None and guided.average is not None and run.checkpoint is None and not own:
@@ -71,7 +71,7 @@ def _chosen(run: RunFolder, average: Average) -> Weights:
     if not folder.is_dir():
         raise InputError("missing", f"{folder}, whose weights {run.path} samples with, is missing; {advice}")
     weights = RunFolder(run.path, folder).weights()
-    if fingerprint(weights) != average.weights:
+    if weights_hash(weights) != average.weights:
         raise InputError(
             "incompatible", f"the weights of {folder}, which {run.path} samples with, have changed; {advice}"
         )

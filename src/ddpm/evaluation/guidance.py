@@ -29,7 +29,7 @@ from ddpm.metrics.estimate import interval, resamples
 from ddpm.metrics.features.extract import extract
 from ddpm.records import average as averages
 from ddpm.records.guidance import Average, GuidanceRecord, GuidanceTrial, best, words
-from ddpm.records.run_folder import RunFolder, fingerprint
+from ddpm.records.run_folder import RunFolder, weights_hash
 from ddpm.records.score import FeaturesRecord, ReferenceRecord
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, doing
@@ -131,7 +131,7 @@ def _written(run: RunFolder, length: float | None) -> Average | None:
     if length is None:
         return None
     folder = averages.average(run, length)
-    return Average(length=length, weights=fingerprint(RunFolder(run.path, folder).weights()))
+    return Average(length=length, weights=weights_hash(RunFolder(run.path, folder).weights()))
 
 
 class _Trials:
@@ -199,4 +199,4 @@ def _averaged(loaded: LoadedRun, length: float | None) -> LoadedRun:
         return loaded
     weights, model = averages.averaged(RunFolder.open(loaded.source), length), deepcopy(loaded.engine.model)
     checkpoints.load_into(model.state_dict(), weights, f"the average of length {length:g}")
-    return replace(loaded, engine=loaded.engine.with_model(model), weights=fingerprint(weights))
+    return replace(loaded, engine=loaded.engine.with_model(model), weights=weights_hash(weights))

@@ -27,7 +27,7 @@ from ddpm.metrics.features.inception import Inception
 from ddpm.metrics.similarity import SIDE, ssim
 from ddpm.records.latents import LatentsRecord
 from ddpm.records.reconstruction import ReconstructionDistance, ReconstructionLPIPS, ReconstructionRecord
-from ddpm.records.run_folder import RunFolder, fingerprint
+from ddpm.records.run_folder import RunFolder, weights_hash
 from ddpm.records.score import FeaturesRecord
 from ddpm.system.device import exact_convolutions
 from ddpm.system.files import write_file
@@ -53,7 +53,7 @@ def measure_autoencoder(
         kept, held_out: the training images, and those held out.
     """
     config, weights = folder.autoencoder(), folder.weights()
-    hash = fingerprint(weights)
+    hash = weights_hash(weights)
     if folder.latents_file.exists() and folder.reconstruction_file.exists():
         known, latents = folder.reconstruction(), folder.latents()
         if known.weights == latents.weights == hash:

@@ -9,7 +9,7 @@ from safetensors.torch import save as tensors_to_bytes
 from ddpm.config.autoencoder import AutoencoderConfig
 from ddpm.config.codec import AutoencoderCodecConfig
 from ddpm.records.latents import LatentsRecord
-from ddpm.records.run_folder import RunFolder, Weights, fingerprint
+from ddpm.records.run_folder import RunFolder, Weights, weights_hash
 from ddpm.system.errors import InputError
 from ddpm.system.files import write_file
 
@@ -38,7 +38,7 @@ class StoredCodec:
         """
         run = RunFolder.open(path)
         config, latents, weights = run.autoencoder(), run.latents(), run.weights()
-        found = cls(path, config, weights, latents, fingerprint(weights))
+        found = cls(path, config, weights, latents, weights_hash(weights))
         if latents.weights != found.hash:
             raise InputError(
                 "incompatible",

@@ -139,7 +139,7 @@ def _flags(how: SamplingConfig, *, guided: bool) -> dict[str, Any]:
     return settings
 
 
-def fingerprint(image: Image.Image) -> str:
+def image_hash(image: Image.Image) -> str:
     """A hash of a picture's mode, size and pixels."""
     return sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest()[:16]
 

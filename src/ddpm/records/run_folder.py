@@ -258,7 +258,7 @@ class RunFolder:
             ) from e
 
 
-def fingerprint(weights: Weights) -> str:
+def weights_hash(weights: Weights) -> str:
     """A hash of the names and values, in 16 hexadecimal digits."""
     digest = hashlib.sha256()
     for name in sorted(weights):

@@ -18,7 +18,7 @@ from ddpm.engine.task import Task
 from ddpm.images.photo import Given
 from ddpm.images.pixels import Pixels
 from ddpm.images.sheets import picture
-from ddpm.records.provenance import Work, fingerprint
+from ddpm.records.provenance import Work, image_hash
 from ddpm.sampling import Randn, rows_of
 from ddpm.sampling.interpolation import slerp
 from ddpm.system.errors import InputError
@@ -76,7 +76,7 @@ def interpolate(
     drawn = _between(run, how, encoded(run, photos, [0, 1]), subjects, request)
     work = Work(
         command="interpolate",
-        given=tuple((photo.name, fingerprint(photo.given)) for photo in photos),
+        given=tuple((photo.name, image_hash(photo.given)) for photo in photos),
         options={"n": n, **_named(run, subjects), "steps": steps, "fit": fit},
         drawn=False,
     )

@@ -12,7 +12,7 @@ from ddpm.engine.options import Asked, asked
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import Subjects
 from ddpm.images.photo import SEEN, Several, opened, several, unfitted
-from ddpm.records.provenance import Work, fingerprint
+from ddpm.records.provenance import Work, image_hash
 from ddpm.sampling import rows_of
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, silent
@@ -68,7 +68,7 @@ def upscale(
     made: dict[int, Image.Image] = {}
     for i, large in enlarge_all(needed.run, needed.how, enlarging, smalls, rows, needed.subjects, batch, progress):
         options = {**asdict(enlarging), "index": which[i]}
-        work = Work(command="upscale", given=((photos[i].name, fingerprint(photos[i].given)),), options=options)
+        work = Work(command="upscale", given=((photos[i].name, image_hash(photos[i].given)),), options=options)
         record = needed.run.record(needed.how, needed.subjects.rows([i]), seed, which[i], work)
         made[i] = record.attach(photos[i].redrawn(large))
         if watch is not None:

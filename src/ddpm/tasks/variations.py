@@ -15,7 +15,7 @@ from ddpm.engine.options import Asked, asked
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.task import Task
 from ddpm.images.photo import Fill, Photo, Several, alone, read, several
-from ddpm.records.provenance import Option, Work, fingerprint
+from ddpm.records.provenance import Option, Work, image_hash
 from ddpm.sampling.follow import Moment
 from ddpm.system.errors import InputError
 from ddpm.system.names import Fit, Mode
@@ -74,8 +74,8 @@ class EditRequest:
 
     def work(self, command: str, photo: Photo, fill: Fill | None = None, /, **options: Option) -> Work:
         """Record what a command does with a picture, or with the area of it that a given mask leaves to fill."""
-        given = ((photo.name, fingerprint(photo.given)),)
-        mask = None if fill is None else fingerprint(Image.fromarray(fill))
+        given = ((photo.name, image_hash(photo.given)),)
+        mask = None if fill is None else image_hash(Image.fromarray(fill))
         return Work(command=command, given=given, options=options | {"fit": self.fit}, mask=mask)
 
 

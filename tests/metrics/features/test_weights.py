@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from ddpm.metrics.features.weights import fetch, fill, fingerprint, read_weights
+from ddpm.metrics.features.weights import extractor_hash, fetch, fill, read_weights
 from ddpm.system.errors import InputError
 from refusal import refuses
 
@@ -99,15 +99,17 @@ def test_fill_names_what_does_not_fit(state, said):
 
 
 def test_the_fingerprint_is_of_everything_that_counts():
-    base = fingerprint(STATE, "as it is")
+    base = extractor_hash(STATE, "as it is")
     assert len(base) == 16
-    assert base == fingerprint(dict(reversed(STATE.items())) | {"a.num_batches_tracked": torch.tensor(3)}, "as it is")
+    assert base == extractor_hash(
+        dict(reversed(STATE.items())) | {"a.num_batches_tracked": torch.tensor(3)}, "as it is"
+    )
     others = [
-        fingerprint(STATE, "doubled"),
-        fingerprint({"b.weight": STATE["a.weight"], "a.bias": STATE["a.bias"]}, "as it is"),
-        fingerprint(STATE | {"a.weight": STATE["a.weight"].view(3, 2)}, "as it is"),
-        fingerprint(STATE | {"a.bias": torch.tensor([1.0, -1.0]).nextafter(torch.tensor(2.0))}, "as it is"),
-        fingerprint({name: w.double() for name, w in STATE.items()}, "as it is"),
+        extractor_hash(STATE, "doubled"),
+        extractor_hash({"b.weight": STATE["a.weight"], "a.bias": STATE["a.bias"]}, "as it is"),
+        extractor_hash(STATE | {"a.weight": STATE["a.weight"].view(3, 2)}, "as it is"),
+        extractor_hash(STATE | {"a.bias": torch.tensor([1.0, -1.0]).nextafter(torch.tensor(2.0))}, "as it is"),
+        extractor_hash({name: w.double() for name, w in STATE.items()}, "as it is"),
     ]
     assert len({base, *others}) == 1 + len(others)
 

@@ -21,7 +21,7 @@ from ddpm.exchange.tensors import ForeignTensors
 from ddpm.networks import TinyAutoencoder
 from ddpm.records.codec import StoredCodec
 from ddpm.records.latents import LatentsRecord
-from ddpm.records.run_folder import Weights, fingerprint
+from ddpm.records.run_folder import Weights, weights_hash
 from ddpm.system.errors import InputError
 from ddpm.system.meta import shapes_only
 
@@ -125,7 +125,7 @@ def stored_codec(
 ) -> StoredCodec:
     """An autoencoder with the weights of its network."""
     named = {f"net.{name}": tensor for name, tensor in weights.items()}
-    hash = fingerprint(named)
+    hash = weights_hash(named)
     return StoredCodec(Path(source), config, named, LatentsRecord(mean=mean, spread=spread, weights=hash), hash)
 
 

@@ -7,7 +7,7 @@ import torch
 
 from ddpm.metrics.features.inception_blocks import InceptionV3
 from ddpm.metrics.features.rgb import as_rgb
-from ddpm.metrics.features.weights import fetch, fill, fingerprint, read_weights
+from ddpm.metrics.features.weights import extractor_hash, fetch, fill, read_weights
 from ddpm.system.cache import weights_folder
 from ddpm.system.device import exact_convolutions
 from ddpm.system.meta import shapes_only
@@ -44,7 +44,7 @@ class Inception:
         with shapes_only():
             net = InceptionV3()
         fill(net, state, source)
-        self.hash = fingerprint(net.state_dict(), f"{self.resize}; (x - 128) / 128; alpha on white")
+        self.hash = extractor_hash(net.state_dict(), f"{self.resize}; (x - 128) / 128; alpha on white")
         self._device = device
         net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._net = net.eval().requires_grad_(False)

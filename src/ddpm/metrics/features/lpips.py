@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ddpm.metrics.features.rgb import on_white
-from ddpm.metrics.features.weights import fill, fingerprint, read_weights
+from ddpm.metrics.features.weights import extractor_hash, fill, read_weights
 from ddpm.system.errors import InputError
 from ddpm.system.meta import shapes_only
 
@@ -99,7 +99,7 @@ class LPIPS:
                     "incompatible",
                     f"{source} has negative values of {name}, with which LPIPS is not a distance; use {PUBLISHED}",
                 )
-        self.hash = fingerprint(network.state_dict(), PREPARATION)
+        self.hash = extractor_hash(network.state_dict(), PREPARATION)
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.eval().requires_grad_(False)
         self._shift, self._scale = (torch.tensor(values, device=device).view(3, 1, 1) for values in (SHIFT, SCALE))

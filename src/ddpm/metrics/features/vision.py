@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from ddpm.metrics.features.rgb import as_rgb
-from ddpm.metrics.features.weights import fingerprint
+from ddpm.metrics.features.weights import extractor_hash
 from ddpm.system.device import exact_convolutions
 from ddpm.system.errors import InputError
 from ddpm.system.files import parse_json, read_file
@@ -68,7 +68,7 @@ class Vision:
         self.resize = f"antialiased bicubic straight to {size} × {size}, as Pillow does it"
         mean, std = colours
         preparation = f"Preparation({size=}, {mean=}, {std=}); {self.resize}; alpha on white"
-        self.hash = fingerprint(net.state_dict(), preparation)
+        self.hash = extractor_hash(net.state_dict(), preparation)
         self._prepare, self._embed, self._device = partial(prepared, size=size, mean=mean, std=std), embed, device
         net.to(device)
 

@@ -93,7 +93,7 @@ def weights_only(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: w for name, w in state.items() if not name.endswith("num_batches_tracked")}
 
 
-def fingerprint(state: Mapping[str, torch.Tensor], preparation: str) -> str:
+def extractor_hash(state: Mapping[str, torch.Tensor], preparation: str) -> str:
     """Hash the names, shapes and bytes of all weights and the preprocessing to 16 hex digits of SHA-256."""
     digest = hashlib.sha256(preparation.encode())
     for name, w in sorted(weights_only(state).items()):
