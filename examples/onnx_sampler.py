@@ -55,7 +55,7 @@ def sample(folder: Path, n: int, seed: int = 0, guidance: float | None = None, *
     if "decoder" in run["inputs"]:
         x = onnxruntime.InferenceSession(folder / "decoder.onnx").run(None, {"z": np.float32(x)})[0]
     if run["premultiplied"]:  # colours by alpha, 0 … 2 each
-        opaque = np.maximum(x[:, 3:] + 1, 1 / 255)
+        opaque = (x[:, 3:] + 1).clip(1 / 255, 2)
         x[:, :3] = 2 * (x[:, :3] + 1) / opaque - 1
     return x.clip(-1, 1).transpose(0, 2, 3, 1)
 

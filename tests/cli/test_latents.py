@@ -73,6 +73,7 @@ def test_the_run_says_what_it_is(places: tuple[Path, Path]) -> None:
         "kind": "autoencoder",
         "source": str(ae),
         "weights": StoredCodec.read(ae).hash,
+        "statistics": StoredCodec.read(ae).latents.statistics,
         "factor": 2,
         "image_channels": 1,
         "latent_channels": 3,
