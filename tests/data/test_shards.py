@@ -86,6 +86,7 @@ def test_they_are_those_of_a_folder_of_the_same_files(tmp_path: Path, png: Make)
         ({"1.json": "[1]", "1.mask.png": "ignored"}, None, None),
         ({"1.json": "{", "1.txt": "a\u2028b\rc"}, None, "a b\nc"),
         ({"1.json": '{"text": " ", "caption": "red"}', "1.txt": ""}, None, "red"),
+        ({"1.json": '{"text": {"en": "red"}, "cls": 2}', "1.txt": "blue"}, "2", "blue"),
     ],
 )
 def test_labels_and_captions_in_every_form(

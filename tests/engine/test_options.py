@@ -64,6 +64,9 @@ def test_a_label_is_required_where_none_was_never_trained(loaded: LoadedRun) -> 
     guided = run.config.sampling.model_copy(update={"guidance": GuidanceConfig(scale=2.0)})
     old = replace(run, config=run.config.model_copy(update={"sampling": guided}))
     assert settings(old, {}).guidance is None  # there is no null to guide away from
+    learned = changed(run.config.sampling, {"guidance": 2.0, "negative": run.classes[1]})
+    other = replace(run, config=run.config.model_copy(update={"sampling": learned}))
+    assert settings(other, {}).guidance == learned.guidance
     with refuses("conflict", "guidance 2", "label", "negative"):
         sample(run, 1, steps=1, label=0, guidance=2)
     assert len(sample(run, 1, steps=1, label=0, guidance=2, negative=1)) == 1

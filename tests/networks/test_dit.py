@@ -195,7 +195,7 @@ def test_tokens_are_read_and_padding_is_not():
 
 
 def test_a_weight_has_an_effect_although_tokens_are_normalised():
-    """A token of a larger weight says more of the same, and one of weight -1 says the opposite, in each block."""
+    """A larger one changes the image more, towards the size of the change by another word."""
     net, x = small(cond_width=5), image()
     tokens, ones = torch.randn(2, 4, 5), torch.ones(2, 4)
 

@@ -37,7 +37,8 @@ def test_invisible_colours_do_not_spread() -> None:
     black = np.where(FILL[..., None], red, np.uint8(0))
     assert np.array_equal(blended(black, pixels, FILL, 4), black)
     striped = known.copy()
-    striped[::2, :, 3] = 255  # rows of opaque white
+    striped[::2, :, 3] = 255  # rows of opaque white, and others of transparent black
+    striped[1::2, :, :3] = 0
     assert (extended(striped, FILL)[FILL][:, :3] == 255).all()
 
 

@@ -45,5 +45,5 @@ def remarks(run: "LoadedRun", prompts: Iterable[str], how: "SamplingConfig") -> 
     for k, prompt in enumerate(read):
         lines |= dict.fromkeys(run.text.notes(prompt))
         if len(lines) >= NOTES and k + 1 < len(read):
-            return [*lines, f"no notes on the other {len(read) - k - 1:,} prompts"]
+            return [*lines, f"further prompts were not checked ({len(read) - k - 1:,})"]
     return list(lines)

@@ -16,7 +16,8 @@ class AdversarialConfig(Strict):
         weight: The size of the gradient of its term at the reconstruction, relative to that of the other terms.
         width: The channels of its first layer.
         layers: The number of its layers of stride 2.
-        tolerance: The fall of the held-out PSNR below its best since then, in dB, beyond which it is dropped.
+        tolerance: The fall of the held-out PSNR below its best since the autoencoder has been trained against it, in
+            dB, beyond which it is dropped.
     """
 
     start: Share = 0.5

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from ddpm.data.captions import captions_in, check_text, one_string
+from ddpm.data.captions import check_text, one_string
 
 LABELS = ("cls", "label", "class")
 """Keys of a label in a .json."""
@@ -42,19 +42,22 @@ def captions_of(value: Any) -> str:
     return one_string(str(text) for text in values if text is not None)
 
 
-def from_json(content: bytes, name: str) -> tuple[str | None, str]:
-    """The label and the captions in the .json of an image; None and "" if it has no such key, or is not JSON.
+def from_json(content: bytes, name: str) -> Mapping[str, Any]:
+    """The object in the .json of an image; an empty one if it is none, or not JSON.
 
     Raises:
-        InputError: if it is not UTF-8 text, or its captions are not strings.
+        InputError: if it is not UTF-8 text.
     """
     check_text(content, name)
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
-        return None, ""
-    if not isinstance(found, Mapping):
-        return None, ""
+        return {}
+    return found if isinstance(found, Mapping) else {}
+
+
+def label_in(found: Mapping[str, Any]) -> str | None:
+    """The label in the .json of an image; None without one."""
     labels = (found[key] for key in LABELS if isinstance(found.get(key), str | int))
     label = next(labels, None)
-    return None if label is None else str(label).strip(), one_string(captions_in(found, name))
+    return None if label is None else str(label).strip()

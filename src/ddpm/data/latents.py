@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from ddpm.data.columns import Ints
-from ddpm.data.dataset import Dataset
+from ddpm.data.dataset import IN_A_ROW, Dataset, EncodedImages
 from ddpm.system.cache import latents_folder
 from ddpm.system.errors import InputError
 from ddpm.system.growing import written_once
@@ -19,6 +19,8 @@ from ddpm.system.progress import Progress, part_of, silent
 Moments = npt.NDArray[np.float16]
 """(b, 2 C, h, w): the mean of each latent, then its log-variance."""
 
+MISSING = -np.inf
+"""All moments of a damaged image, which :func:`taken` replaces by the next."""
 CHUNK = 64
 """The number of images that are encoded, and written to disk, at a time."""
 
@@ -48,6 +50,29 @@ class Latents:
         return np.memmap(path, np.float16, "r", shape=self.shape)
 
 
+def taken(
+    data: Dataset, latents: EncodedImages, indices: Ints, mirrored: npt.NDArray[np.bool_] | None
+) -> tuple[Moments, Ints]:
+    """The moments of the images at these indices, damaged ones replaced by the next, and their indices.
+
+    Args:
+        latents: those of the data set.
+        mirrored: (b,) whether to take those of the mirrored image; None for none.
+
+    Raises:
+        InputError: if many in a row are damaged.
+    """
+    found, indices = latents.read(data.stored_rows(indices), mirrored), indices.copy()
+    for _ in range(IN_A_ROW):
+        damaged = np.flatnonzero(found[:, 0, 0, 0] == MISSING)
+        if not len(damaged):
+            return found, indices
+        indices[damaged] = (indices[damaged] + 1) % len(data)
+        turned = None if mirrored is None else mirrored[damaged]
+        found[damaged] = latents.read(data.stored_rows(indices[damaged]), turned)
+    raise InputError("unreadable", f"{IN_A_ROW} images in a row cannot be used; fix them, or leave them out")
+
+
 EncodeRange = Callable[[bool, int, int], Moments]
 """Whether to mirror the images, and the first and the last one plus one -> their moments."""
 
@@ -64,9 +89,11 @@ def encoder(data: Dataset, moments: Callable[[torch.Tensor], torch.Tensor], devi
     """The encoder of a data set; see :func:`with_latents`."""
 
     def encode(mirror: bool, first: int, last: int) -> Moments:
-        pixels = data.read(np.arange(first, last))
+        rows = np.arange(first, last)
+        pixels, usable = data.take(rows)
         pixels = np.ascontiguousarray(pixels[:, :, ::-1]) if mirror else pixels
         found: Moments = moments(torch.from_numpy(pixels).to(device)).cpu().numpy()
+        found[usable != rows] = MISSING
         return found
 
     return encode
@@ -116,7 +143,7 @@ def with_latents(
 
 
 def _finite(moments: Moments, rows: Ints, names: Sequence[str]) -> Moments:
-    bad = np.flatnonzero(~np.isfinite(moments).all((1, 2, 3)))
+    bad = np.flatnonzero(~np.isfinite(moments).all((1, 2, 3)) & (moments != MISSING).any((1, 2, 3)))
     if len(bad):
         first = names[rows[bad[0]]] if names else f"image {rows[bad[0]]}"
         raise InputError(

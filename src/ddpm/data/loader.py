@@ -13,6 +13,7 @@ import torch
 
 from ddpm.data.columns import Ints
 from ddpm.data.dataset import Dataset
+from ddpm.data.latents import taken
 from ddpm.data.order import flipped, step_indices, variants
 from ddpm.data.prefetch import prefetch
 
@@ -48,7 +49,7 @@ def batch_of(
     if dataset.latents is None:
         images, indices = dataset.take(indices)
     else:
-        images = dataset.latents.read(dataset.stored_rows(indices), mirrored)
+        images, indices = taken(dataset, dataset.latents, indices, mirrored)
     partners = {kind: partner.read_exactly(indices) for kind, partner in dataset.partners.items()}
     if mirrored is not None:
         for pixels in (*([images] if dataset.latents is None else []), *partners.values()):

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import BinaryIO
 
-from ddpm.data.captions import lines_of, one_string
-from ddpm.data.entries import Entry, Ignored, from_json
+from ddpm.data.captions import captions_in, lines_of, one_string
+from ddpm.data.entries import Entry, Ignored, from_json, label_in
 from ddpm.data.locations import opened
 from ddpm.data.tree import SUFFIXES, junk
 from ddpm.system.errors import InputError
@@ -63,11 +63,11 @@ def _images(location: str, file: BinaryIO, group: list[Member], ignored: Ignored
             texts[rest] = file.read(info.size), f"{info.name} in {location}"
         elif member not in plain:
             ignored(info.name)
-    label, caption = from_json(*texts["json"]) if "json" in texts else (None, "")
-    if "cls" in texts:
-        label = "".join(lines_of(*texts["cls"])).strip() or None
-    if "txt" in texts:
-        caption = one_string(lines_of(*texts["txt"])) or caption
+    found = from_json(*texts["json"]) if "json" in texts else {}
+    label = "".join(lines_of(*texts["cls"])).strip() or None if "cls" in texts else label_in(found)
+    caption = one_string(lines_of(*texts["txt"])) if "txt" in texts else ""
+    if found and not caption:
+        caption = one_string(captions_in(found, texts["json"][1]))
     for info, _, _ in plain:
         name = info.name.removeprefix("./")
         yield Entry(name, info.offset_data, info.size, label, caption, f"{info.mtime} {info.chksum}")

@@ -59,12 +59,18 @@ class LoadedRun:
 
     @property
     def sampling(self) -> SamplingConfig:
-        """The default settings of the run, with the guidance that was found for its weights."""
+        """The default settings of the run, with the guidance that was found for its weights.
+
+        It has no guidance away from a null label or prompt that was never trained.
+        """
         own = self.config.sampling
         if self.guided is not None:
             return own.model_copy(update={"guidance": self.guided.chosen})
-        away = own.guidance is not None and own.guidance.guide is None
-        return own.model_copy(update={"guidance": None}) if away and (self.needs_label or self.needs_prompt) else own
+        g = own.guidance
+        if g is None or g.guide is not None or self.learned_guidance:
+            return own
+        untrained = (self.needs_label and g.negative is None) or (self.needs_prompt and g.negative_prompt is None)
+        return own.model_copy(update={"guidance": None}) if untrained else own
 
     @property
     def classes(self) -> tuple[str, ...]:

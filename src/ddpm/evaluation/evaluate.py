@@ -14,7 +14,7 @@ from ddpm.config.sampling import SamplingConfig
 from ddpm.data.cache import prepare
 from ddpm.data.dataset import Dataset
 from ddpm.data.open import open_source
-from ddpm.engine.options import refuse_idle, settings
+from ddpm.engine.options import refuse_idle, refuse_null, settings
 from ddpm.engine.run import LoadedRun
 from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, of_each_kind, prompts_of, proportions_of
 from ddpm.evaluation.launch import batch_within, launch
@@ -97,6 +97,7 @@ def evaluate_run(
     how = settings(loaded, asked)
     loaded.engine.grid(how)  # unusable settings are refused before anything is read or drawn
     loaded = loaded.prepared(how)
+    refuse_null(loaded, how, of_each_kind(loaded))
     refuse_idle(loaded, asked, how, of_each_kind(loaded))
     with state.main_process_first():  # downloads and reads into the cache only once
         extractor = build.build_features(features, weights, loaded.config.data.size, loaded.engine.device)
@@ -107,7 +108,9 @@ def evaluate_run(
     proportions, missing = proportions_of(loaded.classes, theirs.data)
     prompts, uncaptioned = prompts_of(loaded, theirs.data)
     recipe = SampleRecipe(loaded.weights, how, options.seed, proportions, prompts)
-    refuse_idle(loaded, asked, how, recipe.subjects(np.arange(1)))  # a reference without captions has no prompts
+    shown = recipe.subjects(np.arange(1))  # a reference without captions has no prompts
+    refuse_null(loaded, how, shown)
+    refuse_idle(loaded, asked, how, shown)
     data = loaded.config.data
     drawn = SampleStore(run.drawn / recipe.key, n, (*data.size, len(data.mode)))
     mine = [k for k in drawn.missing() if k % state.num_processes == state.process_index]

@@ -12,7 +12,7 @@ from ddpm import build
 from ddpm.config.sampling import SamplingConfig
 from ddpm.core import Cond, Denoised, Level
 from ddpm.engine.labels import Label
-from ddpm.engine.options import refuse_idle, settings
+from ddpm.engine.options import refuse_idle, refuse_null, settings
 from ddpm.engine.run import LoadedRun
 from ddpm.engine.subjects import Subjects
 from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, prompts_of, proportions_of
@@ -121,6 +121,7 @@ def plan(
     for scale, solver, grid, count in product(*map(_once, (scales, solvers, named, sorted(steps)))):
         change = {"guidance": scale, "solver": solver, "grid": grid, "steps": count}
         how = settings(loaded, change)
+        refuse_null(loaded, how, shown)
         refuse_idle(loaded, change, how, shown)
         levels = loaded.engine.grid(how)
         evaluations.append(loaded.engine.solver(how).evaluations(levels))

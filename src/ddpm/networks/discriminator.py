@@ -16,7 +16,7 @@ class PatchDiscriminator(nn.Module):
 
     Attributes:
         active: 1 while it takes part in training, then 0.
-        best: The best held-out PSNR since the model is trained against it, in dB.
+        best: The best held-out PSNR since the model has been trained against it, in dB.
     """
 
     active: torch.Tensor

@@ -4,6 +4,7 @@ import torch
 
 from ddpm.config.network import NetworkSettings
 from ddpm.core import Cond
+from ddpm.system.ranges import nearest_multiple
 
 
 def check_size(s: NetworkSettings, x: torch.Tensor) -> None:
@@ -17,7 +18,7 @@ def check_size(s: NetworkSettings, x: torch.Tensor) -> None:
         raise ValueError(f"x has shape {tuple(x.shape)}; it must be (B, C) and {s.space} spatial axes")
     if any(n % s.divisor for n in sides):
         size = "×".join(str(n) for n in sides)
-        nearest = "×".join(str(max(1, round(n / s.divisor)) * s.divisor) for n in sides)
+        nearest = "×".join(str(nearest_multiple(n, s.divisor)) for n in sides)
         raise ValueError(f"size {size} is not divisible by {s.divisor}; use the nearest that is, {nearest}")
 
 

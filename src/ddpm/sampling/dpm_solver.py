@@ -22,7 +22,7 @@ from ddpm.sampling.solver import Between, BoundDenoiser, Randn
 class DPMSolver2:
     """``x_s`` by eps at the middle of log-SNR (Lu et al. 2022a, alg. 1, r1 = 1/2).
 
-    It is the first-order step with ``x0_t + (rho_t / rho_m) (x0_m - x0_t)`` for x0. Order 2, two calls a step; one and
+    It is DDIM's step with ``x0_t + (rho_t / rho_m) (x0_m - x0_t)`` for x0. Order 2, two calls a step; one and
     order 1 from pure noise and to the clean level.
     """
 
@@ -77,7 +77,7 @@ class DPMSolver3:
 
 @dataclass(frozen=True, slots=True)
 class DPMSolverPP2S:
-    """``x_s`` by x0 at the middle of log-SNR: the first-order step with it (Lu et al. 2022b, alg. 1, r = 1/2).
+    """``x_s`` by x0 at the middle of log-SNR: DDIM's step with it (Lu et al. 2022b, alg. 1, r = 1/2).
 
     Order 2, two calls a step; one and order 1 from pure noise and to the clean level.
     """

@@ -40,7 +40,7 @@ def source_folder(key: str, cache_dir: Path | None = None) -> Path:
 
 def index_folder(key: str) -> Path:
     """The folder of the index of files of many images, named by the files and their versions."""
-    return cache_folder() / "index" / key
+    return cache_folder() / "index" / f"v{FORMAT}-{key}"
 
 
 def features_file(extractor: str, data: str) -> Path:

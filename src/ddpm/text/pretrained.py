@@ -130,8 +130,8 @@ def load_encoder(
     if expected is not None and source != MINILM and not with_home(source).exists():
         raise InputError(
             "missing",
-            f"text encoder {source}, which the run was trained with, not found; restore it, or copy it to the folder "
-            "text in the run folder",
+            f"text encoder {source}, which the run was trained with, was not found; restore it, or copy it to the "
+            "folder text in the run folder",
         )
     folder = open_encoder(source)
     if expected is not None and folder.hash != expected:
