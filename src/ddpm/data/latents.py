@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -52,7 +52,7 @@ class Latents:
 
 def taken(
     data: Dataset, latents: EncodedImages, indices: Ints, mirrored: npt.NDArray[np.bool_] | None
-) -> tuple[Moments, Ints]:
+) -> tuple[npt.NDArray[Any], Ints]:
     """The moments of the images at these indices, damaged ones replaced by the next, and their indices.
 
     Args:
