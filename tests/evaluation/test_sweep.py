@@ -27,6 +27,7 @@ from ddpm.records.sweep import Cell, SweepRecord
 from ddpm.sampling import SampleNoise, rows_of, start, steps
 from ddpm.system.errors import InputError
 from ddpm.tasks.generate import sample
+from refusal import refuses
 
 ASKED: dict[str, Any] = {
     "solvers": ("ddim", "heun", "ancestral"),
@@ -204,6 +205,14 @@ def test_a_run_without_labels_is_not_guided(loaded: LoadedRun) -> None:
     with pytest.raises(InputError, match="was trained without labels"):
         plan(without, **ASKED)
     assert plan(without, **ASKED | {"guidance": ()}).subjects == NOTHING
+
+
+def test_a_null_that_was_never_trained_is_not_guided_away_from(loaded: LoadedRun) -> None:
+    always = replace(loaded.config.training, label_dropout=0.0)
+    run = replace(loaded, config=loaded.config.model_copy(update={"training": always}))
+    with refuses("conflict", "guidance 2", "label"):
+        plan(run, **ASKED)
+    assert plan(run, **ASKED | {"guidance": (1.0,)})
 
 
 def test_a_run_that_makes_images_larger_is_not_swept(loaded: LoadedRun) -> None:
