@@ -131,10 +131,13 @@ def test_a_damaged_image_that_is_decoded_as_it_is_read_is_replaced_by_the_next(
         (folder / f"{i}.png").write_bytes(image[: len(image) - 40 * (i == 1)])
     data = prepare(replace(open_source(folder), streamed=True), Geometry((8, 8), "RGB"), skip_bad=True)
     pixels = torch.tensor(data.read(np.array([0, 2, 2])))
-    encoded = replace(made(data, flip=False), labels=np.arange(3), classes=("a", "b", "c"))
+    encoded = replace(made(data), labels=np.arange(3), classes=("a", "b", "c"))
     found = batch_of(encoded, np.arange(3))
     assert found.images.equal(moments(pixels))
     assert found.indices.tolist() == found.conditions["label"].tolist() == [0, 2, 2]
+    turned = batch_of(encoded, np.arange(3), mirrored=np.array([False, True, True]))
+    assert turned.images[:1].equal(moments(pixels[:1]))
+    assert turned.images[1:].equal(moments(pixels[1:].flip(2)))
     kept = batch_of(encoded.subset(np.array([0, 1])), np.arange(2))  # the next one of its own part
     assert kept.images.equal(moments(pixels[[0, 0]]))
     assert kept.conditions["label"].tolist() == [0, 0]

@@ -51,6 +51,10 @@ class Images(Protocol):
         ...
 
 
+ReadRows = Callable[[Ints, Ints], tuple[npt.NDArray[Any], Ints]]
+"""Positions in a batch and stored rows, (b,) each -> values (b, …), and which of the b cannot be used."""
+
+
 class EncodedImages(Protocol):
     """All images of a set as encoded by a codec, read in parts."""
 
@@ -175,18 +179,29 @@ class Dataset:
         """
         if not isinstance(self.pixels, Streamed):
             return np.asarray(self.pixels[self.stored_rows(indices)]), indices
-        pixels, failed = self.pixels.decode(self.stored_rows(indices))
+        decode = self.pixels.decode
+        return self.replacing(indices, lambda _, rows: decode(rows))
+
+    def replacing(self, indices: Ints, read: ReadRows) -> tuple[npt.NDArray[Any], Ints]:
+        """Read the images at these indices, each that cannot be used replaced by the next.
+
+        Returns:
+            The values (b, …), and the indices that they are of.
+
+        Raises:
+            InputError: if many in a row cannot be used.
+        """
         indices = indices.copy()
+        values, failed = read(np.arange(len(indices)), self.stored_rows(indices))
         for _ in range(IN_A_ROW):
             if not len(failed):
-                return pixels, indices
+                return values, indices
             indices[failed] = (indices[failed] + 1) % len(self)
-            pixels[failed], again = self.pixels.decode(self.stored_rows(indices[failed]))
+            values[failed], again = read(failed, self.stored_rows(indices[failed]))
             failed = failed[again]
-        last = self.unusable(len(self.pixels.unusable) - 1)[0]
-        raise InputError(
-            "unreadable", f"{IN_A_ROW} images in a row cannot be used ({last}); fix them, or leave them out"
-        )
+        known = len(self.pixels.unusable) if isinstance(self.pixels, Streamed) else 0
+        last = f" ({self.unusable(known - 1)[0]})" if known else ""
+        raise InputError("unreadable", f"{IN_A_ROW} images in a row cannot be used{last}; fix them, or leave them out")
 
     def read_exactly(self, indices: Ints) -> Pixels:
         """A copy of the images at these indices, none replaced.

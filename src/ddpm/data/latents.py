@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from ddpm.data.columns import Ints
-from ddpm.data.dataset import IN_A_ROW, Dataset, EncodedImages
+from ddpm.data.dataset import Dataset, EncodedImages
 from ddpm.system.cache import latents_folder
 from ddpm.system.errors import InputError
 from ddpm.system.growing import written_once
@@ -62,15 +62,12 @@ def taken(
     Raises:
         InputError: if many in a row are damaged.
     """
-    found, indices = latents.read(data.stored_rows(indices), mirrored), indices.copy()
-    for _ in range(IN_A_ROW):
-        damaged = np.flatnonzero(found[:, 0, 0, 0] == MISSING)
-        if not len(damaged):
-            return found, indices
-        indices[damaged] = (indices[damaged] + 1) % len(data)
-        turned = None if mirrored is None else mirrored[damaged]
-        found[damaged] = latents.read(data.stored_rows(indices[damaged]), turned)
-    raise InputError("unreadable", f"{IN_A_ROW} images in a row cannot be used; fix them, or leave them out")
+
+    def read(positions: Ints, rows: Ints) -> tuple[npt.NDArray[Any], Ints]:
+        found = latents.read(rows, None if mirrored is None else mirrored[positions])
+        return found, np.flatnonzero(found[:, 0, 0, 0] == MISSING)
+
+    return data.replacing(indices, read)
 
 
 EncodeRange = Callable[[bool, int, int], Moments]
