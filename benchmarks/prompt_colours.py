@@ -20,6 +20,7 @@ from side_by_side.machine import machine
 import ddpm
 from ddpm.images.sheets import png, sheet
 from ddpm.metrics.estimate import wilson
+from ddpm.system.device import best_precision
 
 HUES = {
     "red": (0,),
@@ -62,12 +63,14 @@ def main() -> None:
     for name, value in machine("cpu", torch.get_num_threads()).items():
         print(f"{name}: {value}")
     pipe = ddpm.load(asked.run)
-    settings = {"steps": asked.steps} | ({} if asked.guidance is None else {"guidance": asked.guidance})
+    settings = {"steps": asked.steps, "precision": best_precision(torch.device("cpu"))[0]}
+    if asked.guidance is not None:
+        settings["guidance"] = asked.guidance
     hits: dict[str, list[bool]] = {}
     rows = []
     for shape, colour in product(SHAPES, HUES):
         prompt = f"{colour} {shape}"
-        images = pipe.sample(asked.n, prompt=prompt, output="numpy", precision="bf16", **settings)
+        images = pipe.sample(asked.n, prompt=prompt, output="numpy", **settings)
         hits[prompt] = [colour_of(image) == colour for image in images]
         rows.append(images[:6])
         print(f"{prompt:<15} {np.mean(hits[prompt]):6.1%}", flush=True)

@@ -19,6 +19,7 @@ from tests.tiny import pipeline
 import ddpm
 from ddpm.images import decode
 from ddpm.planning import follow
+from ddpm.records.provenance import Provenance, save
 from ddpm.system.interrupt import Interrupted
 from ddpm.tasks import edit, generate, inpaint, interpolate, likelihood, outpaint, restore, upscale
 from flags import BARE
@@ -239,6 +240,28 @@ def test_a_picture_is_given_in_any_form(tmp_path: Path) -> None:
     assert torch.equal(pipe.bits_per_dim(pixels, steps=2), pipe.bits_per_dim(channels_first, steps=2))
     with pytest.raises(ddpm.InputError, match=r"e an array \(H, W, C\) or a tensor \(C, H, W\)"):
         pipe.edit(torch.zeros(8, 8, 3), 0.5)
+
+
+def test_a_picture_is_drawn_again_from_its_record_in_any_form(tmp_path: Path) -> None:
+    pipe = pipeline("RGB")
+    [picture] = pipe.sample(1, steps=2, seed=3)
+    save(picture, tmp_path / "0.png")
+    for given in (Provenance.of(picture), picture, tmp_path / "0.png", str(tmp_path / "0.png")):
+        assert pipe.again(given).tobytes() == picture.tobytes()
+
+
+def test_arguments_that_are_refused(tmp_path: Path) -> None:
+    pipe = pipeline("RGB")
+    for call, code, named in [
+        (lambda: pipe.again(Image.new("RGB", (8, 8))), "missing", "no record"),
+        (lambda: pipe.again(None), "missing", "None has no record"),
+        (lambda: pipe.export("diffuser", tmp_path / "out"), "unknown", "'diffuser' (did you mean 'diffusers'?)"),
+        (lambda: pipe.edit(PHOTO, None), "missing", "strength is missing"),
+        (lambda: pipe.restore(PHOTO, 5), "invalid", "operator is 5"),
+        (lambda: ddpm.train(np.zeros((9, 8, 8, 1), np.uint8), out=tmp_path / "run"), "invalid", "ddpm.Dataset.of"),
+    ]:
+        with refuses(code, named):
+            call()
 
 
 def test_outputs_agree() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import torch
+from PIL import Image
 
 from ddpm.config.run import RunConfig
 from ddpm.data.dataset import Dataset
@@ -68,8 +69,12 @@ class Pipeline:
         """Draw new images and record their trajectory; see :func:`ddpm.tasks.generate.trajectory`."""
         return generate.trajectory(self.run, **checked({"n": n, **arguments}))
 
-    def again(self, record: Provenance, *, output: Output = "pil") -> Any:
-        """Reproduce the image of a record; see :func:`ddpm.tasks.generate.again`."""
+    def again(self, picture: Provenance | Image.Image | str | Path, *, output: Output = "pil") -> Any:
+        """Reproduce a picture from its record, or that of a PNG; see :func:`ddpm.tasks.generate.again`."""
+        if isinstance(picture, str | Path):
+            record = Provenance.read(Path(picture))
+        else:
+            record = picture if isinstance(picture, Provenance) else Provenance.of(picture)
         return self._made(output, generate.again, record)
 
     def inpaint(self, images: Several, mask: Several, *, output: Output = "pil", **arguments: Any) -> Any:
@@ -173,6 +178,8 @@ def train(
         Interrupted: by Ctrl-C, with everything saved; a second Ctrl-C ends the process.
     """
     _check_device(device)
+    if not isinstance(data, str | Path | Dataset):
+        raise InputError("invalid", f"data is of type {type(data).__name__}; use a path, or ddpm.Dataset.of(images)")
     keep_freed_memory()
     images = data if isinstance(data, Dataset) else str(data)
     given = flags(plain(budget), plain({"recipe": recipe, **config}))

@@ -155,6 +155,15 @@ def test_networks_that_diffusers_lacks_are_refused(changes: dict[str, Any]) -> N
         write_autoencoder(StoredCodec(Path("ae"), config, stored.weights, stored.latents, stored.hash))
 
 
+def test_shifted_latents_of_tiny_autoencoders_are_refused_where_pipelines_ignore_the_shift() -> None:
+    shape = {"encoder_block_out_channels": (8, 8), "decoder_block_out_channels": (8, 8)}
+    theirs = AutoencoderTiny(**shape, num_encoder_blocks=(1, 1), num_decoder_blocks=(1, 1), shift_factor=0.75)
+    stored = imported(theirs)
+    assert write_autoencoder(stored)[0]["shift_factor"] == 0.75
+    with refuses("incompatible", "shift_factor"):
+        write_autoencoder(stored, shifts=False)
+
+
 @pytest.mark.parametrize("mode", ["L", "RGBA"])
 @torch.no_grad()
 def test_autoencoders_of_our_own_become_theirs(mode: str) -> None:

@@ -52,6 +52,10 @@ def test_a_run_is_loaded_once_and_again_when_trained_further(place: Path, monkey
     weights.write_bytes(data)
     assert catalog.get("a").run.weights != first.run.weights
     assert len(loads) == 2
+    (place / "a" / "classifier").mkdir()
+    (place / "a" / "classifier" / "model.safetensors").write_bytes(b"trained again")
+    catalog.get("a")
+    assert len(loads) == 3
 
 
 def test_new_runs_are_found_and_vanished_places_are_empty(place: Path) -> None:
@@ -71,6 +75,7 @@ def test_names_are_unique(place: Path, tmp_path: Path) -> None:
     assert catalog.folders()["a"].path == place / "a"  # a later one of the same name does not stop the server
     with refuses("conflict", str(place / "a"), str(other / "a")):
         Catalog([place, other], 1 << 30)
+    assert list(Catalog([place / "a", place, place / ".." / place.name], 1 << 30).folders()) == ["a", "b", "c"]
 
 
 @cases("name", ["", "..", "../a", "a/", "A" * 5000, "\0", "unfinished", "notes.txt"])

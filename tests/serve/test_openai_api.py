@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import openai
 import pytest
-from openai import OpenAI
+from openai import OpenAI, UnprocessableEntityError
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -67,6 +67,12 @@ def test_edit_with_and_without_a_mask(theirs: OpenAI, shapes: LoadedRun) -> None
     found = theirs.images.edit(**given)  # type: ignore[arg-type]
     alone = edit(shapes, own, strength=0.6, fit="crop", label="star", seed=7)
     np.testing.assert_array_equal(picture(found.data[0].b64_json), np.asarray(alone))  # type: ignore[index]
+    more = {"seed": 7, "steps": 3, "solver": "ddim", "grid": "quadratic", "guidance": 2.0, "label": "circle"}
+    found = theirs.images.edit(model="shapes", image=file(own), prompt=" ", extra_body=more)  # type: ignore[arg-type]
+    alone = edit(shapes, own, strength=0.6, fit="crop", **more)
+    np.testing.assert_array_equal(picture(found.data[0].b64_json), np.asarray(alone))  # type: ignore[index]
+    with pytest.raises(UnprocessableEntityError, match="size has no effect"):
+        theirs.images.edit(size="256x256", **given)  # type: ignore[arg-type]
 
 
 def test_models(theirs: OpenAI) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from cases import cases
+from ddpm.engine.diffusion import Diffusion
 from ddpm.engine.loading import load
 from ddpm.engine.run import LoadedRun
 from ddpm.records.provenance import Provenance
@@ -70,6 +71,22 @@ def test_upscaling(enlarging_run: Path, tmp_path: Path) -> None:
             False,
             True,
         )
+
+
+def test_edits_in_several_batches_are_shown_in_turn(
+    server: Server, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Diffusion, "_alone", lambda self, how: True)
+    monkeypatch.setattr(server.events, "heard", lambda id: True)
+    told: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr(server.events, "tell", lambda id, kind, **data: told.append((kind, data)))
+    ask = {"run": "shapes", "task": "edit", "n": 3, "options": {"strength": 0.5}, "settings": {"steps": 6}}
+    id = client.post("/api/jobs", json=ask | {"pictures": [url(photo())]}).json()["id"]
+    until(lambda: (ticket := server.queue.get(id)) is not None and ticket.ended)
+    done = [data["done"] for kind, data in told if kind == "progress"]
+    assert (done, done[-1]) == (sorted(done), 1)
+    shown = [data["index"] for kind, data in told if kind == "preview"]
+    assert (shown, set(shown)) == (sorted(shown), {0, 1, 2})
 
 
 def test_a_job_is_shown_while_it_is_denoised(server: Server, client: TestClient) -> None:

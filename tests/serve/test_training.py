@@ -63,6 +63,10 @@ def test_refused(make: Callable[[], Trainings], tmp_path: Path) -> None:
     (tmp_path / "runs" / "taken").mkdir(parents=True)
     with refuses("exists", "taken"):
         trainings.start(Training(name="taken", data="digits"))
+    with refuses("exists", "served"):
+        trainings.start(Training(name="served", data="digits"), served=["served"])
+    with refuses("exists", "photos.zip"):
+        trainings.arriving("photos.zip")
     for name in ("..", "a/b", "-x", ""):
         with refuses("invalid"):
             trainings.start(Training(name=name, data="digits"))

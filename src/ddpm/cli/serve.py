@@ -4,6 +4,7 @@ import math
 import os
 import re
 import secrets
+import signal
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from urllib.parse import quote
 from cyclopts import Parameter
 
 from ddpm.cli.output import say
+from ddpm.system import peers
 from ddpm.system.errors import InputError
 from ddpm.system.files import disk_errors
 
@@ -87,7 +89,13 @@ def serve(
         if domain is not None:
             say(f"elsewhere  https://{domain}/?token={quote(server.token, safe='')}")
         app = create(server, frozenset(LOOPBACK) if host in LOOPBACK else None, domain)
-        http_server(app, server.stop, behind_proxy=domain is not None).run([listening])
+        try:
+            http_server(app, server.stop, behind_proxy=domain is not None).run([listening])
+        except KeyboardInterrupt:
+            if server.worker.is_alive():  # in a long step, around which Python cannot end without aborting
+                peers.say("interrupted")
+                os._exit(128 + signal.SIGINT)
+            raise
 
 
 def _token(out: Path) -> str:

@@ -9,7 +9,7 @@ from ddpm.exchange.imported import refuse_other_files
 from ddpm.exchange.onnx import export_onnx
 from ddpm.exchange.safetensors import export_safetensors
 from ddpm.system.errors import InputError
-from ddpm.system.names import ExportName
+from ddpm.system.names import ExportName, suggest
 
 EXPORTS: dict[ExportName, Callable[[LoadedRun, Path, str | None], list[str]]] = {
     "diffusers": export_diffusers,
@@ -32,8 +32,10 @@ def export(run: LoadedRun, to: ExportName, out: Path, label: str | None = None) 
         Lines that say what was written, and how to open it.
 
     Raises:
-        InputError: the other program cannot express something in the run, or a file cannot be written.
+        InputError: the target is unknown, or cannot express something in the run, or a file cannot be written.
     """
+    if to not in EXPORTS:
+        raise InputError("unknown", f"unknown target {to!r}{suggest(str(to), list(EXPORTS))}")
     if label is not None and not run.classes:
         raise InputError("conflict", f"--label has no effect, as {run.source} has no classes; leave it out")
     if label is not None and to != "diffusers":

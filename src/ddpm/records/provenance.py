@@ -92,6 +92,19 @@ class Provenance(Record):
         return image
 
     @classmethod
+    def of(cls, image: Image.Image) -> Self:
+        """Read the record in ``image.info``.
+
+        Raises:
+            InputError: it has none.
+        """
+        if not isinstance(image, Image.Image) or KEY not in image.info:
+            raise InputError(
+                "missing", f"{image!r} has no record of how it was made; use a PNG, or a PIL image, made by ddpm"
+            )
+        return cls.from_json(image.info[KEY], "the record in the picture")
+
+    @classmethod
     def read(cls, path: Path) -> Self:
         """Read the record in a PNG.
 

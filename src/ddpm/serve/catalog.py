@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Loaded:
 class Catalog:
     """Runs by name. The least recently used are dropped from memory when their weights exceed a limit.
 
-    A run that was trained further is loaded again at the next request.
+    A run that was trained further, or whose classifier was, is loaded again at the next request.
 
     Args:
         places: run folders, and folders of runs, in which new ones are found as well.
@@ -82,13 +82,16 @@ class Catalog:
             found.setdefault(folder.path.name, folder)
         return found
 
-    def _all(self) -> Iterator[RunFolder]:
+    def _all(self) -> Iterable[RunFolder]:
+        """The folders of the runs that can be sampled, each once, even if several places lead to it."""
+        found: dict[Path, RunFolder] = {}
         for place in self.places:
             own = RunFolder(place).config_file.exists()
             below = [place] if own else sorted(place.iterdir()) if place.is_dir() else []
             for folder in map(RunFolder, below):
                 if folder.config_file.exists() and folder.weights_file.exists() and not folder.is_autoencoder:
-                    yield folder
+                    found.setdefault(folder.path.resolve(), folder)
+        return found.values()
 
     def get(self, name: str) -> Loaded:
         """A run by name, loaded if necessary.
@@ -132,5 +135,9 @@ class Catalog:
 
 
 def _stamp(folder: RunFolder) -> Stamp:
-    files = (folder.config_file, folder.weights_file, folder.guidance_file, folder.tuned_file)
+    classifier = RunFolder(folder.classifier)
+    files = (
+        *(folder.config_file, folder.weights_file, folder.guidance_file, folder.tuned_file),
+        *(classifier.config_file, classifier.weights_file),
+    )
     return tuple((s.st_mtime_ns, s.st_size) if path.exists() and (s := path.stat()) else None for path in files)

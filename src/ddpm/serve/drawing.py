@@ -17,7 +17,7 @@ from ddpm.records.provenance import KEY, Provenance
 from ddpm.sampling import Row
 from ddpm.sampling.follow import Moment
 from ddpm.serve.catalog import Catalog
-from ddpm.serve.orders import Ticket
+from ddpm.serve.orders import SEEDED, Ticket
 from ddpm.system.progress import Progress
 from ddpm.tasks import edit, inpaint, interpolate, outpaint, upscale
 
@@ -144,7 +144,7 @@ def work(
     label, prompt = subject(run, order.label, order.prompt)
     batch = min(_fitting(one.image.height, one.image.width) for one in given)
     arguments = {**order.options.given, **order.settings, "label": label, "prompt": prompt, "batch": batch}
-    if order.task != "interpolate":
+    if order.task in SEEDED:
         arguments["seed"] = ticket.seed
     if order.task != "upscale":
         arguments["n"] = order.n

@@ -28,7 +28,7 @@ SETTINGS = ("steps", "solver", "grid", "guidance", "negative_prompt")
 
 
 class Generation(BaseModel):
-    """OpenAI's request for images, and a few settings of ours; fields without effect, such as quality, are ignored."""
+    """OpenAI's request for images, and a few settings of ours; other fields of theirs, such as quality, are ignored."""
 
     model_config = ConfigDict(extra="ignore")
     model: str | None = None
@@ -84,16 +84,35 @@ async def edits(
     n: Annotated[int, Form()] = 1,
     seed: Annotated[int | None, Form()] = None,
     strength: Annotated[float, Form()] = 0.6,
+    size: Annotated[str | None, Form()] = None,
     stream: Annotated[bool, Form()] = False,
     partial_images: Annotated[int, Form(ge=0, le=3)] = 0,
+    label: Annotated[str | None, Form()] = None,
+    steps: Annotated[int | None, Form()] = None,
+    solver: Annotated[str | None, Form()] = None,
+    grid: Annotated[str | None, Form()] = None,
+    guidance: Annotated[float | None, Form()] = None,
+    negative_prompt: Annotated[str | None, Form()] = None,
 ) -> JSONResponse | StreamingResponse:
-    """Fill the transparent part of a mask, or of the picture; without a mask, change the picture."""
+    """Fill the transparent part of a mask; without a mask, change the picture."""
     if image is None:
         raise InputError("missing", "image is missing; send one picture")
     picture = await run_in_threadpool(decoded, await image.read(), "the image")
     hole = None if mask is None else await run_in_threadpool(decoded, await mask.read(), "the mask")
     asked = Generation(
-        model=model, prompt=prompt, n=n, seed=seed, stream=stream, partial_images=partial_images, size=None
+        model=model,
+        prompt=prompt,
+        n=n,
+        size=size,
+        stream=stream,
+        partial_images=partial_images,
+        seed=seed,
+        label=label,
+        steps=steps,
+        solver=solver,
+        grid=grid,
+        guidance=guidance,
+        negative_prompt=negative_prompt,
     )
     if hole is None:
         order = _order(server, asked, "edit", Options(strength=strength, fit="crop"))

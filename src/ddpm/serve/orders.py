@@ -31,6 +31,8 @@ OPTIONS: dict[TaskName, frozenset[str]] = {
     "interpolate": frozenset({"fit"}),
 }
 """The options of each task."""
+SEEDED: tuple[TaskName, ...] = ("sample", "inpaint", "outpaint", "edit", "upscale")
+"""Tasks that draw noise."""
 NEEDED: dict[TaskName, tuple[str, ...]] = {"edit": ("strength",)}
 GIVEN: dict[TaskName, tuple[int, bool]] = {
     "sample": (0, False),
@@ -112,6 +114,10 @@ class Order(Strict):
                 raise ValueError(f"options.{name} is required by {self.task}")
         if self.first and self.task != "sample":
             raise ValueError(f"first has no effect on {self.task}, only on sample")
+        if self.n > 1 and self.task == "upscale":
+            raise ValueError("upscale makes one picture; leave out n")
+        if self.seed is not None and self.task not in SEEDED:
+            raise ValueError(f"seed has no effect on {self.task}, which draws no noise; leave it out")
         for name, kinds, what in (("steps", int, "a number"), ("negative", str | int, "a label")):
             value = self.settings.get(name)
             if value is not None and not isinstance(value, kinds):
@@ -140,15 +146,16 @@ class Ticket(Record):
 
     @classmethod
     def of(cls, order: Order, client: str) -> Self:
-        """A new ticket, whose order has a seed."""
-        seeded = order if order.seed is not None else order.model_copy(update={"seed": secrets.randbelow(2**31)})
+        """A new ticket, whose order has a seed if its task draws noise."""
+        given = order.seed is not None or order.task not in SEEDED
+        seeded = order if given else order.model_copy(update={"seed": secrets.randbelow(2**31)})
         now = time.time()
         return cls(id=f"{int(now * 1e6):015x}{secrets.token_hex(4)}", client=client, order=seeded, created=now)
 
     @property
     def seed(self) -> int:
-        """The seed of the order."""
-        assert self.order.seed is not None, "a ticket's order has a seed"
+        """The seed of the order, whose task draws noise."""
+        assert self.order.seed is not None, "such a ticket's order has a seed"
         return self.order.seed
 
     @property

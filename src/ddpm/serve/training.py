@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Container
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +23,8 @@ from ddpm.system.files import read_json, write_json
 from ddpm.system.record import Strict, bounds
 
 NAME = re.compile(r"\w[\w.-]{0,63}", re.ASCII)
+DIGITS = "digits"
+"""The built-in data."""
 LINES = 12
 """The number of a training's last lines of output that are shown."""
 
@@ -82,11 +85,25 @@ class Trainings:
 
     def sources(self) -> list[str]:
         """The available data: the entries of the data folder, uploads, and the built-in digits."""
-        found = ["digits"]
-        if self.root is not None:
-            usable = (p for p in self.root.iterdir() if p.resolve() == p)  # no link, which is refused
-            found += sorted(p.name for p in usable if p.is_dir() or p.suffix.lower() in (".zip", ".npz", *KINDS))
-        return found + self.uploads.names()
+        own = self._entries()
+        return [*([] if DIGITS in own else [DIGITS]), *own, *self.uploads.names()]
+
+    def _entries(self) -> list[str]:
+        """The data in the data folder."""
+        if self.root is None:
+            return []
+        usable = (p for p in self.root.iterdir() if p.resolve() == p)  # no link, which is refused
+        return sorted(p.name for p in usable if p.is_dir() or p.suffix.lower() in (".zip", ".npz", *KINDS))
+
+    def arriving(self, name: str) -> AbstractContextManager[Path]:
+        """An upload that arrives; see :meth:`Uploads.arriving`.
+
+        Raises:
+            InputError: data in the data folder has this name, or it cannot be used otherwise.
+        """
+        if name in self._entries():
+            raise InputError("exists", f"the data folder has a {name}; choose another name")
+        return self.uploads.arriving(name)
 
     def remove_upload(self, name: str) -> None:
         """Remove an upload.
@@ -103,8 +120,11 @@ class Trainings:
                 raise InputError("conflict", f"{running} is being trained on {name}; stop it first")
             path.unlink(missing_ok=True)
 
-    def start(self, training: Training) -> None:
+    def start(self, training: Training, served: Container[str] = ()) -> None:
         """Start a training.
+
+        Args:
+            served: the names of the runs that are served.
 
         Raises:
             InputError: the name or the data are not allowed, or another training runs.
@@ -112,7 +132,7 @@ class Trainings:
         if not NAME.fullmatch(training.name):
             raise InputError("invalid", f"the name {training.name!r} cannot be used; use letters, digits, - and _")
         out = self.runs / training.name
-        if out.exists():
+        if out.exists() or training.name in served:
             raise InputError("exists", f"a run {training.name} already exists; choose another name, or resume it")
         command = ["train", self._data(training.data), "--out", str(out)]
         if training.budget:
@@ -153,7 +173,7 @@ class Trainings:
         return path
 
     def _data(self, name: str) -> str:
-        if name == "digits":
+        if name == DIGITS and name not in self._entries():
             return name
         for root in (self.root, self.folder.resolve()):
             if root is None or Path(name).name != name:

@@ -50,7 +50,7 @@ def list_trainings(trainings: Its_trainings, server: Its) -> dict[str, Any]:
 @router.post("/trainings", status_code=202)
 def start_training(training: Training, trainings: Its_trainings, server: Its) -> dict[str, Any]:
     """Start a training."""
-    trainings.start(training)
+    trainings.start(training, server.catalog.folders())
     return state_of(training.name, server)
 
 
@@ -79,7 +79,7 @@ def resume_training(name: str, trainings: Its_trainings, server: Its) -> dict[st
 @router.put("/uploads")
 async def upload(name: str, request: Request, trainings: Its_trainings) -> dict[str, Any]:
     """Upload a .zip of images to train on, as the body."""
-    with trainings.uploads.arriving(name) as draft:
+    with trainings.arriving(name) as draft:
         with draft.open("wb") as file:
             async for chunk in request.stream():
                 await run_in_threadpool(file.write, chunk)

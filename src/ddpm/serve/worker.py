@@ -145,7 +145,14 @@ class Worker(threading.Thread):
         def progress(done: int, of: int, what: str = "", /) -> None:
             self._report([(ticket.id, 0)], done / of)
 
-        watch = partial(self._watch, run, [(ticket.id, k) for k in range(ticket.order.n)], 0.0, 1.0)
+        before = 0
+
+        def watch(moment: Moment) -> None:
+            nonlocal before
+            self._preview(run, [(ticket.id, k) for k in range(before, before + len(moment.x0))], moment)
+            if moment.number == moment.of:
+                before += len(moment.x0)
+
         images = drawing.work(run, ticket, given, mask, progress, watch)
         for k, image in enumerate(images):
             self._finish(ticket, k, image)
@@ -168,10 +175,14 @@ class Worker(threading.Thread):
     ) -> None:
         """Report the progress of a batch, with previews for clients that listen."""
         self._report(rows, before + share * moment.number / moment.of)
+        self._preview(run, rows, moment)
+
+    def _preview(self, run: LoadedRun, rows: Sequence[tuple[str, int]], moment: Moment) -> None:
+        """Show some of the moments of a batch to clients that listen."""
         every = max(1, moment.of // PREVIEWS)
         if moment.number % every or moment.number == moment.of:
             return
-        heard = [i for i, (id, _) in enumerate(rows[: len(moment.x0)]) if self.events.heard(id)]
+        heard = [i for i, (id, _) in enumerate(rows) if self.events.heard(id)]
         if not heard:
             return
         for i, image in zip(heard, drawing.previews(run, moment, heard), strict=True):

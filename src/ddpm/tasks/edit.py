@@ -35,6 +35,8 @@ def edit(run: LoadedRun, images: Several, strength: float, **asked: Any) -> Imag
     Raises:
         InputError: a strength outside [0, 1], or unusable pictures or settings.
     """
+    if strength is None:
+        raise InputError("missing", "strength is missing; use 0 (the picture itself) to 1 (a new sample)")
     if not 0 <= strength <= 1:
         raise InputError(
             "invalid", f"strength {strength:g} is out of range; use 0 (the picture itself) to 1 (a new sample)"

@@ -99,6 +99,8 @@ def restore(
     Raises:
         InputError: an unknown operator, or unusable pictures or settings.
     """
+    if not isinstance(operator, str):
+        raise InputError("invalid", f"operator is {operator!r}; use {KNOWN}")
     if noise is not None and not 0 <= noise <= 255:
         raise InputError("invalid", f"noise {noise:g} is out of range; use 0 to 255 grey levels")
     if mask := mask_of(operator, noise):

@@ -146,6 +146,12 @@ def write_autoencoder(stored: StoredCodec, *, shifts: bool = True) -> tuple[dict
     weights = {name.removeprefix("net."): tensor for name, tensor in stored.weights.items()}
     mean, spread = latents.mean, latents.spread
     if isinstance(net, TinyAutoencoderSettings):
+        if mean[0] and not shifts:
+            raise InputError(
+                "incompatible",
+                f"{stored.source}: the latents of the tiny autoencoder are shifted by {mean[0]:g}, which diffusers' "
+                "pipelines ignore; use one whose shift_factor is 0",
+            )
         return TinyForeignAutoencoder.of(net, mean[0], spread[0]).tree(), write(_tiny(net), weights)
     _refuse_unknown(net, stored.source)
     if len({*mean}) > 1 or len({*spread}) > 1 or (mean[0] and not shifts):
