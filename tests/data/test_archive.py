@@ -70,6 +70,18 @@ def test_a_damaged_member(tmp_path: Path, png: Make) -> None:
     assert source.read("2.png") == png(2)
 
 
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_of_rarer_compression(tmp_path: Path, png: Make, compression: int) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("1.png", png(1))
+    data = bytearray(path.read_bytes())
+    data[60:80] = bytes(20)
+    path.write_bytes(data)
+    with pytest.raises(BadImage, match="damaged inside the archive"):
+        open_zip(path).read("1.png")
+
+
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path) -> None:
     path = zipped(tmp_path / "a.zip", {"1.png": b""})
     data = bytearray(path.read_bytes())

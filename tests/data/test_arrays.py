@@ -84,6 +84,8 @@ def test_the_key_follows_images_labels_and_classes() -> None:
         ({"images": grey, "labels": np.zeros(12)}, "integers or names, not float64"),
         ({"images": grey, "labels": np.full(12, -1)}, "integers or names, not -1"),
         ({"images": grey, "labels": np.full(12, 2), "classes": ["a", "b"]}, "label 2, but names only 2 classes"),
+        ({"images": grey, "labels": np.array(["dog"] * 12), "classes": ["cat"]}, "label 'dog', which is none"),
+        ({"images": grey, "labels": np.zeros(12, int), "classes": ["cat", "cat"]}, "names the class 'cat' twice"),
         ({"images": grey, "captions": np.zeros(12)}, "captions of .* float64; use N strings"),
         ({"images": grey, "captions": np.array([["a"] * 12])}, r"\(1, 12\) .*; use N strings"),
         ({"images": grey, "captions": np.array(["a"])}, "are 1; use a list of 12"),

@@ -55,6 +55,7 @@ def server(shard: Path) -> Iterator[str]:
 def test_patterns() -> None:
     assert expanded("s3://b/{08..10}.tar") == [f"s3://b/{i:02}.tar" for i in (8, 9, 10)]
     assert expanded("{a,b}/{0..1}") == ["a/0", "a/1", "b/0", "b/1"]
+    assert expanded("{none*,b}.tar") == ["b.tar"]
 
 
 def test_a_file_in_a_store_is_as_one_on_disk(shard: Path) -> None:

@@ -92,6 +92,8 @@ def test_damaged_rows_are_bad_images(tmp_path: Path, png: Make, workers: int) ->
     assert np.array_equal(prepare(source, Geometry(), skip_bad=True, workers=workers).labels, [0, 1] * 2)
     streamed = prepare(replace(source, streamed=True), Geometry((4, 4), "L"))
     assert streamed.take(np.arange(8))[1].tolist() == [0, 1, 2, 3, 0, 0, 0, 0]
+    some = streamed.subset(np.array([1, 3])).sample(9)  # a set of its own, of which nothing else is read
+    assert (len(some.pixels), some.rows) == (2, None)
 
 
 def test_other_images_of_the_same_sizes_are_read(tmp_path: Path) -> None:

@@ -218,3 +218,13 @@ def test_a_folder_of_images_with_a_stray_tar_is_refused(tmp_path: Path, png: Mak
     (tmp_path / image).write_bytes(png())
     with refuses("conflict", "a.tar", image):
         open_source(tmp_path / "set")
+
+
+@pytest.mark.parametrize("names", [("2019", "2020", "2021"), ("class1", "class2", "class10")])
+def test_classes_of_folders_are_those_on_disk(tmp_path: Path, png: Make, names: tuple[str, ...]) -> None:
+    files = {f"zoo/{name}/{i}.png": png(i) for name in names for i in range(2)}
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    packed = open_source(tar(tmp_path / "zoo.tar", dict(sorted(files.items()))))
+    assert packed.classes == open_source(tmp_path / "zoo").classes == names

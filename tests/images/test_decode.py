@@ -1,11 +1,14 @@
 import warnings
 from collections.abc import Callable
+from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from colour_profiles import grey_profile
 from ddpm.images.decode import BadImage, check_bytes, decode
+from ddpm.images.profiles import srgb
 
 Make = Callable[..., bytes]
 
@@ -37,6 +40,22 @@ def test_a_transparent_colour_becomes_rgba(save: Make, stored: str, key: int | t
     image.putpixel((1, 0), 255 if stored == "L" else (255, 255, 255))
     picture, _ = decode(save(image, transparency=key))
     assert np.asarray(picture)[..., 3].tolist() == [[0, 255]]
+
+
+def test_a_transparent_value_of_16_bits_becomes_alpha(save: Make) -> None:
+    values = np.array([[1000, 1001, 65535]], np.uint16)
+    picture, look = decode(save(Image.fromarray(values), transparency=1000))
+    assert (picture.mode, look.mode, look.deep) == ("RGBA", "RGBA", True)
+    assert np.asarray(picture).tolist() == [[[4, 4, 4, 0], [4, 4, 4, 255], [255] * 4]]
+
+
+def test_the_profile_of_grey_counts_with_alpha_too(save: Make) -> None:
+    linear = grey_profile(1.0)
+    grey = Image.new("L", (1, 1), 128)
+    wanted = srgb(Image.open(BytesIO(save(grey, icc_profile=linear)))).getpixel((0, 0))
+    picture, look = decode(save(grey.convert("LA"), icc_profile=linear))
+    assert (picture.getpixel((0, 0)), look.recoloured) == ((wanted, wanted, wanted, 255), True)
+    assert wanted == 188
 
 
 @pytest.mark.parametrize("stored", ["LAB", "YCbCr", "RGBX"])
@@ -133,6 +152,7 @@ def test_bad_files_have_a_reason(save: Make) -> None:
         (save(noise)[:-60], "truncated"),
         (bytes(damaged), "damaged"),
         (save(Image.new("F", (4, 4), 0.5), "TIFF"), "no known range"),
+        (save(Image.new("I", (4, 4), 252), "TIFF"), "32-bit values have no known range"),
         (save(Image.new("I", (4, 4), 70_000), "TIFF"), "no known range"),
     ]:
         with pytest.raises(BadImage, match=reason):

@@ -8,9 +8,9 @@ from PIL import Image
 from PIL.ExifTags import IFD, Base
 from tests.laws.cover import every_pair
 
-from colour_profiles import adobe_to_srgb, cmyk_profile, rgb_profile
+from colour_profiles import adobe_to_srgb, cmyk_profile, grey_profile, rgb_profile
 from ddpm.images.geometry import Geometry
-from ddpm.images.photo import opened, read
+from ddpm.images.photo import Photo, opened, read
 from ddpm.images.profiles import srgb
 from ddpm.records.provenance import save
 from ddpm.system.errors import InputError
@@ -306,6 +306,18 @@ def test_an_edited_photograph_keeps_profile_resolution_and_exif(tmp_path: Path) 
     assert np.array_equal(np.asarray(made)[:, 12:], np.asarray(photo.image)[:, 12:])  # the known half, bit for bit
     fitted = read(tmp_path / "photo.jpg", (8, 8), "RGB", "crop")
     assert "icc_profile" not in fitted.redrawn(fitted.pixels).info
+
+
+@pytest.mark.parametrize("stored", ["L", "LA", "I;16"])
+def test_colours_of_a_grey_picture_are_in_srgb(stored: str) -> None:
+    grey = Image.fromarray(np.zeros((8, 8), np.uint16)) if stored == "I;16" else Image.new(stored, (8, 8), 128)
+    grey.info |= {"icc_profile": grey_profile(2.2), "dpi": (72, 72)}
+    drawn = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    made = Photo("grey", grey, grey, np.asarray(grey)).redrawn(drawn)
+    assert made.mode == ("RGBA" if stored == "LA" else "RGB")
+    assert (made.info.get("icc_profile"), made.info["dpi"]) == (None, (72, 72))
+    if stored != "LA":
+        np.testing.assert_array_equal(np.asarray(made), drawn)
 
 
 def test_a_profile_that_no_png_can_hold_is_applied(tmp_path: Path) -> None:

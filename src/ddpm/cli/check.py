@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ddpm.cli.output import note, say
+from ddpm.system.errors import InputError
 from ddpm.system.names import Mode
 
 NAMED = 3
@@ -43,6 +44,8 @@ def check(
     from ddpm.system.units import count
     from ddpm.system.units import size as parse_size
 
+    if workers is not None and workers < 0:
+        raise InputError("invalid", f"--workers is {workers}; use 0, for this process alone, or more")
     source = open_source(data, split, count(max_pixels, "pixels") if max_pixels else None)
     with bar("reading") as progress:
         found = survey(source, workers=workers, progress=progress)

@@ -1,5 +1,6 @@
 """The images in a .zip, read in place."""
 
+import lzma
 import zipfile
 import zlib
 from contextlib import suppress
@@ -53,7 +54,9 @@ def _read_member(path: Path, stamp: int, name: str) -> bytes:
     check_bytes(members[name].file_size)
     try:
         return archive.read(members[name])
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk; bzip2's errors have no number
+            raise
         raise BadImage(f"damaged inside the archive ({error})") from error
 
 

@@ -27,8 +27,14 @@ def class_names(
         return [None] * n, ()
     if labels.shape != (n,):
         raise labels_of_shape(labels.shape, n, where)
+    if len({*classes}) < len(classes):
+        twice = next(name for i, name in enumerate(classes) if name in classes[:i])
+        raise InputError("invalid", f"{where} names the class {twice!r} twice; give each class a name of its own")
     if labels.dtype.kind == "U":
-        return [str(name) for name in labels], classes or tuple(sorted({str(name) for name in labels}, key=natural))
+        names = {str(name) for name in labels}
+        if classes and (others := sorted(names - {*classes}, key=natural)):
+            raise InputError("invalid", f"{where} has the label {others[0]!r}, which is none of its classes; add it")
+        return [str(name) for name in labels], classes or tuple(sorted(names, key=natural))
     if labels.dtype.kind not in "iu" or labels.min() < 0:
         found = labels.min() if labels.dtype.kind in "iu" else labels.dtype
         raise InputError("invalid", f"the labels of {where} must be non-negative integers or names, not {found}")

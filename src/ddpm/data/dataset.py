@@ -229,7 +229,7 @@ class Dataset:
 
     def sample(self, most: int) -> "Dataset":
         """Some images, evenly spread, as a set of their own if images are decoded as they are read; else all."""
-        if not isinstance(self.pixels, Streamed) or len(self) <= most:
+        if not isinstance(self.pixels, Streamed) or (self.rows is None and len(self) <= most):
             return self
         some = self.subset(self.spread(most))
         rows = np.asarray(some.rows)

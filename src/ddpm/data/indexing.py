@@ -19,6 +19,7 @@ from ddpm.data.index import ENDS, FACTS, IMAGE, IMAGES, TEXTS, complete
 from ddpm.data.sweep import cores, in_processes
 from ddpm.system.cache import ADVICE
 from ddpm.system.errors import InputError
+from ddpm.system.filenames import natural, nfc
 from ddpm.system.files import disk_errors, flush, write_file, write_json
 from ddpm.system.progress import Progress, silent
 from ddpm.system.units import say_some
@@ -123,7 +124,7 @@ def _merge(folder: Path, draft: Path, locations: list[str]) -> None:
     if lacking and by_folder is None:
         raise _unlabelled(folder, locations, lacking)
     named = {name for found, _ in every for name in found["labels"]} if by_folder is None else set(by_folder.values())
-    classes = _in_order(named)
+    classes = _in_order(named) if by_folder is None else sorted(named, key=natural)
     number = {name: i for i, name in enumerate(classes)}
     digest, starts, size, end, captioned, ignored = sha256(repr(classes).encode()), [0], 0, 0, False, list[str]()
     with (draft / IMAGES).open("wb") as images, (draft / ENDS).open("wb") as ends, (draft / TEXTS).open("wb") as texts:
@@ -170,7 +171,7 @@ def _classes_of(folders: set[str]) -> dict[str, str]:
     depth = next((i for i in range(shortest) if len({path[i] for path in paths.values()}) > 1), shortest)
     if len(paths) < 2 or depth == shortest:
         return {}
-    return {name: path[depth] for name, path in paths.items()}
+    return {name: nfc(path[depth]) for name, path in paths.items()}
 
 
 def _in_order(names: set[str]) -> list[str]:
@@ -179,4 +180,4 @@ def _in_order(names: set[str]) -> list[str]:
         largest = max(map(int, names))
         if largest < NUMBERED:
             return [str(i) for i in range(largest + 1)]
-    return sorted(names)
+    return sorted(names, key=natural)

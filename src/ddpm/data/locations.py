@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import re
+import threading
 import time
 from collections.abc import Callable
 from functools import lru_cache
@@ -14,6 +15,7 @@ from typing import Any, BinaryIO, TypeVar
 from ddpm.system.errors import InputError
 from ddpm.system.files import with_home
 
+_SEEKING = threading.Lock()
 RETRIES = 4
 """Attempts to read a part of a remote file, each after a longer pause: a connection may fail at any time."""
 
@@ -48,7 +50,9 @@ def _braces(inside: str) -> list[str]:
 def _matches(pattern: str) -> list[str]:
     if not is_remote(pattern):
         parts = with_home(pattern).parts
-        fixed = next(i for i, part in enumerate(parts) if re.search(r"[*?]", part))
+        fixed = next((i for i, part in enumerate(parts) if re.search(r"[*?]", part)), None)
+        if fixed is None:
+            return [pattern]
         return [str(found) for found in Path(*parts[:fixed]).glob(str(Path(*parts[fixed:])))]
     system, path = filesystem(pattern)
     scheme = pattern.split("://")[0]
@@ -129,7 +133,12 @@ def read_part(location: str, offset: int, size: int, edition: str = "") -> bytes
         OSError: if they cannot be read.
     """
     if not is_remote(location):
-        return os.pread(_handle(location, edition, os.getpid()).fileno(), size, offset)
+        file = _handle(location, edition, os.getpid())
+        if hasattr(os, "pread"):
+            return os.pread(file.fileno(), size, offset)
+        with _SEEKING:  # on Windows
+            file.seek(offset)
+            return file.read(size)
     system, path = filesystem(location)
     return attempted(lambda: bytes(system.cat_file(path, start=offset, end=offset + size)), location)
 

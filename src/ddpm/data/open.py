@@ -46,6 +46,8 @@ def open_source(where: str | Path, split: str | None = None, max_pixels: int | N
         )
     if split is not None and path.suffix.lower() != ".zip":
         raise InputError("conflict", f"{where} has no folders, so --split has no effect; drop it")
+    if max_pixels is not None and (where == "digits" or path.suffix.lower() == ".npz"):
+        raise InputError("conflict", f"{where} has decoded images, so --max-pixels has no effect; drop it")
     if where == "digits":
         return open_digits()
     if not path.is_file():

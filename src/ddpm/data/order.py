@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from ddpm.core.seed import derive
 from ddpm.data.columns import Ints, Without
+from ddpm.system.errors import InputError
 
 Bits = npt.NDArray[np.uint64]
 
@@ -77,7 +78,12 @@ def split(n: int, seed: int, validation: int = 0) -> tuple[Without, Ints]:
 
     Args:
         validation: The number of images at the end that are held out instead.
+
+    Raises:
+        InputError: no image is left to train on.
     """
+    if validation and validation >= n:
+        raise InputError("invalid", f"all {n:,} usable images are held out; add some to train on")
     if validation:
         left_out = np.arange(n - validation, n)
         return Without(n, left_out), left_out

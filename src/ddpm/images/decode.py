@@ -76,6 +76,9 @@ class Look(NamedTuple):
     reduced: bool = False
 
 
+WIDE = "32-bit values have no known range"
+
+
 def header(data: bytes | Pixels, most: int = MAX_PIXELS) -> tuple[tuple[int, int], Mode]:
     """The size, (H, W), and the mode of a picture as :func:`decode` returns it, without decoding it.
 
@@ -103,7 +106,7 @@ def decode(
     """An upright picture of mode L, RGB or RGBA from a file, or from the values of an array, (H, W) or (H, W, C) uint8.
 
     16 bits are scaled to 8 (65,535 to 255), transparency of any kind becomes RGBA, CMYK and palettes become RGB.
-    Colours stay in the space of the picture's ICC profile; those of CMYK are converted to sRGB.
+    Colours stay in the space of the picture's ICC profile; those of CMYK, and grey with alpha, are converted to sRGB.
 
     Args:
         most: The largest number of pixels to decode.
@@ -129,7 +132,7 @@ def decode(
         deep=is_deep,
         digest=blake2b(data, digest_size=16).digest(),
         peak=_peak(image) if is_deep else 0,
-        recoloured=converts(image if image.mode == "CMYK" else picture),
+        recoloured=converts(image if image.mode in ("CMYK", "L", "LA") else picture),
         reduced=FULL in image.info,
     )
     return picture, facts
@@ -171,6 +174,8 @@ def load(data: bytes, most: int = MAX_PIXELS, least: tuple[int, int] | None = No
             except Image.DecompressionBombError:
                 with limited(most):
                     image.load()
+        if image.format == "TIFF" and image.mode == "I" and not deep(image, data):
+            raise BadImage(WIDE)
         return image
 
     return _despite_metadata(read, data)
@@ -260,14 +265,19 @@ def deep(image: Image.Image, data: bytes) -> bool:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """The picture as L, RGB or RGBA."""
+    """The picture as L, RGB or RGBA; in sRGB if that mode cannot have its profile: of CMYK, or of grey with alpha."""
     if image.mode == "F" or image.mode.startswith("I"):
-        plain = Image.fromarray(to_8_bits(deep_values(image)))
-        plain.info = dict(image.info)
-        return plain
+        values, info = deep_values(image), dict(image.info)
+        image = Image.fromarray(to_8_bits(values))
+        invisible = info.pop("transparency", None)  # of 16 bits
+        if invisible is not None:
+            image.putalpha(Image.fromarray(np.where(values == invisible, 0, 255).astype(np.uint8)))
+        image.info = info
     mode = mode_of(image)
     if image.mode == mode:
         return image
+    if image.mode in ("1", "L", "LA") and mode == "RGBA":
+        return srgb(image.convert("LA")).convert("RGBA")
     return srgb(image) if image.mode == "CMYK" else image.convert(mode)
 
 
@@ -288,5 +298,5 @@ def deep_values(image: Image.Image) -> npt.NDArray[np.uint16]:
         raise BadImage("floating-point values have no known range")
     values = np.asarray(image)
     if values.min() < 0 or values.max() > 65535:
-        raise BadImage("32-bit values have no known range")
+        raise BadImage(WIDE)
     return values.astype(np.uint16)

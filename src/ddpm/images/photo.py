@@ -95,13 +95,21 @@ class Photo:
             grey = in_profile(picture(drawn), like(picture(drawn), self.image))
             return like(Image.fromarray(to_16_bits(np.asarray(grey))), self.image)
         if not self._keeps_alpha(drawn):
-            return like(in_profile(picture(drawn), self.image), self.image)
+            return self._in_own_space(picture(drawn))
         shown = self.image.getchannel("A").resize((drawn.shape[1], drawn.shape[0]), Image.Resampling.BICUBIC)
         alpha = np.asarray(shown)
         # (H, W) -> (H, W, 1); invisible pixels may have any colour
         share = np.where(alpha, alpha, 255)[..., None] / 255
         colours = (255 - (255 - drawn) / share).round().clip(0, 255).astype(np.uint8)
-        return like(in_profile(picture(np.dstack([colours, alpha])), self.image), self.image)
+        return self._in_own_space(picture(np.dstack([colours, alpha])))
+
+    def _in_own_space(self, made: Image.Image) -> Image.Image:
+        """A picture in sRGB with the profile, resolution and EXIF of this one; without the profile of a grey one."""
+        if made.mode in ("RGB", "RGBA") and self.image.mode not in ("RGB", "RGBA"):
+            made = like(made, self.image)
+            made.info.pop(PROFILE, None)
+            return made
+        return like(in_profile(made, self.image), self.image)
 
     def _keeps_alpha(self, drawn: Pixels) -> bool:
         return self.image.mode in ("LA", "RGBA") and drawn.shape[-1] != 4
