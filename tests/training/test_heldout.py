@@ -45,6 +45,16 @@ def test_the_same_numbers_for_the_same_weights(
     assert HeldOut(dataset, objective, seed=1).losses(make_model(), CPU) != first
 
 
+def test_a_few_images_at_a_time(make_model: Callable[[], Model], objective: Denoising, dataset: Dataset) -> None:
+    model, seen = make_model(), list[int]()
+    model.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    whole = HeldOut(dataset, objective, seed=0, limit=20).losses(model, CPU)
+    assert max(seen) == 20
+    seen.clear()
+    assert HeldOut(dataset, objective, seed=0, limit=20, batch=8).losses(model, CPU) == pytest.approx(whole, rel=1e-5)
+    assert max(seen) == 8
+
+
 def test_training_does_not_notice(make_model: Callable[[], Model], objective: Denoising, dataset: Dataset) -> None:
     before, model = torch.get_rng_state(), make_model()
     torch.set_rng_state(before)

@@ -87,7 +87,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_tensorboard_if_asked(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    log = Log(tmp_path / "log.jsonl", 0, tmp_path / "tb")
+    log = Log(tmp_path / "log.jsonl", tensorboard=tmp_path / "tb")
     log.write(Event("train", 4, 64, {"loss": 0.5, "eta_s": None}))
     log.write(Event("train", 8, 128, {"loss": 0.25}))
     log.write(Event("warning", 8, 128, {"text": "no number"}))
@@ -96,6 +96,11 @@ def test_tensorboard_if_asked(tmp_path: Path) -> None:
     read.Reload()
     assert read.Tags()["scalars"] == ["train/loss"]
     assert [(s.step, s.value) for s in read.Scalars("train/loss")] == [(64, 0.5), (128, 0.25)]
+    log = Log(tmp_path / "log.jsonl", 4, 64, tmp_path / "tb")  # resumed at a checkpoint before the last event
+    log.write(Event("train", 8, 128, {"loss": 0.75}))
+    log.close()
+    read.Reload()
+    assert [(s.step, s.value) for s in read.Scalars("train/loss")] == [(64, 0.5), (128, 0.75)]
 
 
 def test_no_tensorboard_unasked(tmp_path: Path) -> None:
@@ -108,7 +113,7 @@ def test_tensorboard_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with refuses("missing"):
-        Log(tmp_path / "log.jsonl", 0, tmp_path / "tb")
+        Log(tmp_path / "log.jsonl", tensorboard=tmp_path / "tb")
 
 
 def timed(path: Path, *events: tuple[Kind, int, float | None]) -> None:

@@ -23,7 +23,7 @@ class TrainSettings:
     Attributes:
         images: The total number of images to see; 0 for a model that another program trained.
         batch: The images per optimiser step, over all processes and micro-batches.
-        micro_batch: The images per forward pass of one process; changes memory, not results.
+        micro_batch: The images per forward pass of one process; changes memory and what dropout drops.
         learning_rate: The peak learning rate.
         warmup: The images over which the learning rate rises linearly from 0.
         decay: The final proportion of the run over which the learning rate falls to 0 along half a cosine.

@@ -21,6 +21,6 @@ def by_level(classifier: Classifier, images: Dataset, device: torch.device) -> I
     """
     config = classifier.config
     objective = replace(build.build_classification(config), measure=correct)
-    seen = HeldOut(images, objective, config.training.seed, limit=len(images))
-    for timestep, share in seen.losses(classifier.model, device).items():
+    held_out = HeldOut(images, objective, config.training.seed, len(images), batch=config.training.micro_batch)
+    for timestep, share in held_out.losses(classifier.model, device).items():
         yield timestep, objective.noise.schedule.level(timestep), share

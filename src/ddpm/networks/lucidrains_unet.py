@@ -161,10 +161,10 @@ class LucidrainsUNet(nn.Module):
     initialisation.
 
     Attributes:
-        outer: The modules that embed time and condition, whose weights Muon leaves to AdamW.
+        outer: The modules that embed time and condition, and the memories, whose weights Muon leaves to AdamW.
     """
 
-    outer = ("time", "cond")
+    outer = ("time", "cond", "memory")
 
     def __init__(self, settings: LucidrainsUNetSettings) -> None:
         super().__init__()

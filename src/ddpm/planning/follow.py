@@ -47,7 +47,7 @@ def follow(job: Job, accelerator: Accelerator, tensorboard: Path | None = None) 
                 if event.kind == "finish" and last is None and finished(RunFolder(job.folder).log):
                     break  # before this command
                 if main:
-                    log = log or Log(RunFolder(job.folder).log, event.step, tensorboard)
+                    log = log or Log(RunFolder(job.folder).log, event.step, event.images, tensorboard)
                     log.write(event)
                     show(event)
                 last = event

@@ -31,7 +31,7 @@ from ddpm.training.job import Job
 from ddpm.training.trainer import refuse_undivided
 
 MAY_CHANGE = {"workers", "shard", "micro_batch"}
-"""Flags that may change when a run is resumed, because they affect its weights only by rounding."""
+"""Flags that may change when a run is resumed: they affect its weights only by rounding, and what dropout drops."""
 
 
 @dataclass(frozen=True)

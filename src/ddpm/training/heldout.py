@@ -21,6 +21,7 @@ class HeldOut:
         seed: the seed of the noise.
         limit: the maximum number of images.
         bins: the number of noise levels, evenly spread.
+        batch: the number of images in memory at a time.
     """
 
     data: Dataset
@@ -28,6 +29,7 @@ class HeldOut:
     seed: int
     limit: int = 128
     bins: int = 8
+    batch: int = 128
 
     @torch.no_grad()
     def losses(self, model: Model, device: torch.device) -> dict[int, float]:
@@ -35,9 +37,13 @@ class HeldOut:
         n = min(len(self.data), self.limit)
         if not n:
             return {}
-        batch = batch_of(self.data, np.arange(n))
-        images, conditions = batch.images.to(device), {kind: raw.to(device) for kind, raw in batch.conditions.items()}
-        return {
-            timestep: float(self.objective.losses(model, images, conditions, draws).mean())
-            for timestep, draws in self.objective.held_out(self.seed, n, self.bins)
-        }
+        totals = dict[int, float]()
+        for start in range(0, n, self.batch):
+            where = slice(start, min(start + self.batch, n))
+            batch = batch_of(self.data, np.arange(where.start, where.stop))
+            images = batch.images.to(device)
+            conditions = {kind: raw.to(device) for kind, raw in batch.conditions.items()}
+            for timestep, draws in self.objective.held_out(self.seed, n, self.bins):
+                losses = self.objective.losses(model, images, conditions, draws.part(where))
+                totals[timestep] = totals.get(timestep, 0.0) + float(losses.double().sum())
+        return {timestep: total / n for timestep, total in totals.items()}

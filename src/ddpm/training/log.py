@@ -56,10 +56,11 @@ class Log:
         path: the JSONL file; its folder must exist.
         from_step: the step to resume from: lines of later steps, and that of the end, are dropped, as they will be
             written again; for 0 only the start events are kept.
+        from_images: the training images up to that step, by which TensorBoard counts.
         tensorboard: the folder for TensorBoard files, or None.
     """
 
-    def __init__(self, path: Path, from_step: int = 0, tensorboard: Path | None = None) -> None:
+    def __init__(self, path: Path, from_step: int = 0, from_images: int = 0, tensorboard: Path | None = None) -> None:
         self.path = path
         if path.exists():
             write_file(path, b"".join(line for line in lines_of(path) if _stays(line, from_step)))
@@ -69,7 +70,7 @@ class Log:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as e:
                 raise InputError("missing", "TensorBoard is not installed; run `pip install tensorboard`") from e
-            self._writer = SummaryWriter(str(tensorboard), purge_step=from_step)
+            self._writer = SummaryWriter(str(tensorboard), purge_step=from_images + 1 if from_step else 0)
 
     def write(self, event: Event) -> None:
         """Append an event."""

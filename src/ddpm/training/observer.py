@@ -32,7 +32,7 @@ class Observer:
 
     def __init__(self, job: Job, trainer: Trainer, accelerator: Accelerator, best: Best | None, choice: Choice) -> None:
         self.job, self.trainer, self.accelerator, self.choice = job, trainer, accelerator, choice
-        self.held_out = HeldOut(job.held_out, job.objective, job.settings.seed)
+        self.held_out = HeldOut(job.held_out, job.objective, job.settings.seed, batch=job.settings.micro_batch)
         self.curve = ScoreCurve(job.scoring, best) if job.scoring is not None else None
         averages, s = trainer.averages, job.settings
         self.saves = saved_after(s.steps, averages.every, s.averages) if averages is not None else set()

@@ -24,11 +24,16 @@ def make_optimizer(model: Model, settings: TrainSettings, device: torch.device) 
 def parted(model: Model) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """The matrices of the network's layers, and all other weights.
 
-    Biases, norms, embeddings and the modules in ``net.outer`` are not among them. The first and last convolutions
-    are: with AdamW, they learn more slowly.
+    Biases, norms, embeddings, and the modules and parameters in ``net.outer`` are not among them. The first and last
+    convolutions are: with AdamW, they learn more slowly.
     """
-    outer = getattr(model.net, "outer", ())
-    hidden = [p for name, p in model.net.named_parameters() if p.ndim >= 2 and name.split(".")[0] not in outer]
+    outer = {*getattr(model.net, "outer", ())}
+
+    def inner(name: str) -> bool:
+        module, *_, own = name.split(".")
+        return not {module, own} & outer
+
+    hidden = [p for name, p in model.net.named_parameters() if p.ndim >= 2 and inner(name)]
     matrices = set(hidden)
     return hidden, [p for p in model.parameters() if p not in matrices]
 

@@ -24,5 +24,4 @@ def lucidrains_unet(size: tuple[int, int]) -> list[Rung]:
             },
         )
         for row in LADDER
-        if row.blocks == 2 or not row.needs
     ]
