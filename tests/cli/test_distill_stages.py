@@ -1,6 +1,7 @@
 """Progressive distillation, in stages that are runs; and students that are killed and scored."""
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,26 @@ def test_it_resumes_in_every_stage(
     assert digest(out / "stages" / "2") == digest(staged / "stages" / "2")
     # its teacher's path, which the config names, is its own
     assert load(out).weights == load(staged).weights
+
+
+def test_flags_may_be_omitted_but_not_changed(
+    cli: Cli, digits_run: Path, staged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli("distill", digits_run, "--out", staged) == 0
+    out = tmp_path / "fast"
+    shutil.copytree(staged / "stages" / "2", out / "stages" / "2")  # as after a kill between the stages
+    assert cli("distill", digits_run, "--out", out, "--method", "progressive", "--steps", "2") == 2
+    assert "was started with --steps 1" in capsys.readouterr().err
+    assert cli("distill", digits_run, "--out", out) == 0
+    assert load(out).config.distillation.grids == load(staged).config.distillation.grids  # type: ignore[union-attr]
+    assert [path.name for path in (out / "stages").iterdir()] == ["2"]
+
+
+def test_every_stage_names_the_guidance_that_the_first_learned(cli: Cli, digits_run: Path, tmp_path: Path) -> None:
+    few = ("--method", "progressive", "--steps", "1", "--teacher-steps", "4", "--images", "32", "--batch", "16")
+    assert cli("distill", digits_run, "--out", tmp_path / "fast", *few, "--guidance", "2") == 0
+    for folder in (tmp_path / "fast" / "stages" / "2", tmp_path / "fast"):
+        assert RunFolder(folder).config().student.endswith(f"student of {digits_run}, guidance 2")
 
 
 def test_killed_wherever_it_falls(cli: Cli, digits_run: Path, staged: Path, tmp_path: Path) -> None:

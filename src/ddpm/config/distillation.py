@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import model_validator
 
 from ddpm.config.grid import Timesteps
+from ddpm.config.guidance import GuidanceConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.system.names import DistillationName
 from ddpm.system.record import Strict, bounds
@@ -20,6 +21,7 @@ class DistillationConfig(Strict):
         follows: The run folder of the stage before, whose student is the teacher of this stage; None for the teacher.
         weights: The hash of the averaged weights of the one that is followed.
         sampling: The teacher's settings. Its grid lists the student's timesteps, and more between them.
+        learned: The guidance that an earlier stage has learned.
         grids: The student's own timesteps for each number of steps, fewest first, if it is conditioned on the number.
         visits: The same timesteps of a consistency student, which is not conditioned on the number.
         guidance: The lowest and highest guidance scale that it learned; None for the one of ``sampling``.
@@ -32,6 +34,7 @@ class DistillationConfig(Strict):
     method: DistillationName = "trajectory"
     follows: str | None = None
     sampling: SamplingConfig
+    learned: GuidanceConfig | None = None
     grids: tuple[Timesteps, ...] = ()
     visits: tuple[Timesteps, ...] = ()
     guidance: tuple[Annotated[float, bounds(0)], Annotated[float, bounds(0)]] | None = None
@@ -41,7 +44,7 @@ class DistillationConfig(Strict):
     @property
     def guided(self) -> str:
         """The guidance that the student learned, ", guidance 1.15, r below 2" or ", guidance 1-5"; empty for none."""
-        guidance = self.sampling.guidance
+        guidance = self.sampling.guidance or self.learned
         if guidance is None:
             return ""
         if self.guidance is None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 from ddpm.engine.loading import load
 from ddpm.planning.follow import say
@@ -91,11 +91,29 @@ class Distilling:
                 raise InputError("unknown", f"unknown {name} {value!r}{suggest(value, [*allowed])}")
         if "tuning" in self.given and self.given.get("method") != "consistency":
             raise InputError("conflict", "--tuning requires --method consistency; add it, or drop --tuning")
-        if self.stage is None and self.given.get("method") == "progressive":
-            for one in self._stages():
+        own = self._as_begun() if self.stage is None else self
+        if own.stage is None and own.given.get("method") == "progressive":
+            for one in own._stages():
                 one.run()
         else:
-            self.command.run(self._start, self._reopen)
+            own.command.run(own._start, own._reopen)
+
+    def _as_begun(self) -> Self:
+        """This session with the flags that were given when progressive distillation was begun in the run folder.
+
+        Raises:
+            InputError: other flags are given now.
+        """
+        for run in map(RunFolder, (self.out, *sorted(self.out.glob(f"{FOLDER}/*")))):
+            if not run.config_file.exists() or run.is_autoencoder:
+                continue
+            config = run.config()
+            if config.distillation is not None and config.distillation.method == "progressive":
+                refuse_others(self.out, self.asked, config.request, "choose another --out")
+                budgets = {"for", "images"} if {"for", "images"} & self.given.keys() else set[str]()
+                known = {name: value for name, value in config.request.items() if name not in budgets}
+                return replace(self, given=known | dict(self.given))
+        return self
 
     def _stages(self) -> Iterator["Distilling"]:
         """The stages to train: finished ones resume at their end, and each has its own budget."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ddpm.planning.teaching import MOST
 from ddpm.system.errors import InputError
 
 FEWEST = 32
@@ -49,11 +50,14 @@ def stages(out: Path, numbers: Sequence[int], total: int | None) -> list[Halving
         total: the teacher's number of steps; None for the default.
 
     Raises:
-        InputError: there are several numbers of steps, or the teacher's is not the student's doubled one or more times.
+        InputError: there are several numbers of steps, there are too many steps, or the teacher's number is not the
+            student's doubled one or more times.
     """
     steps, *others = numbers
     if others:
         raise InputError("conflict", "--method progressive distils one number of steps; drop the others of --steps")
+    if not 1 <= steps <= MOST:
+        raise InputError("invalid", f"--steps must be between 1 and {MOST}, not {steps}")
     halved = tuple(_halved(steps, total))
     outs = [*(out / FOLDER / str(number) for number in halved[:-1]), out]
     return [Halving(*one, halved) for one in zip(outs, halved, [None, *outs], strict=False)]

@@ -137,6 +137,12 @@ def draft_of(
         )
     if "guidance" in asked and not teacher.learned:
         raise InputError("conflict", f"{teacher.source} was trained without labels and captions; drop --guidance")
+    if own.sampling.guidance is not None and own.sampling.guidance.label_scale is not None:
+        raise InputError(
+            "incompatible",
+            f"{teacher.source} guides labels and captions by scales of their own, which no student can learn; distil a "
+            "run without guidance_label",
+        )
     if "guidance" in asked and not own.guides:
         raise InputError(
             "conflict",
@@ -146,8 +152,8 @@ def draft_of(
         grids = grids_of(teacher, numbers_of(asked))
         how = taught(teacher, grids, asked)
     else:
-        grids = (power(teacher, stage.steps),)
         how = own.sampling if stage.follows else halved(teacher, stage.steps, asked)
+        grids = (power(teacher, stage.steps),)
     tree = own.model_dump()
     # dropout would blur a target that has no noise
     network = {name: 0.0 if name == "dropout" else value for name, value in tree["network"].items()}
@@ -186,6 +192,7 @@ def draft_of(
                 "follows": None if before is None else str(teacher.source),
                 "weights": teacher.weights,
                 "sampling": how.model_dump(),
+                "learned": None if before is None else before.sampling.guidance or before.learned,
                 "grids": several if numbered else (),
                 "visits": () if numbered else several,
                 "guidance": scales,

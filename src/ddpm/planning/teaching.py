@@ -37,16 +37,19 @@ def levels_of(teacher: LoadedRun, steps: int) -> Timesteps:
     return found[0] if found else power(teacher, steps)
 
 
-def power(teacher: LoadedRun, steps: int) -> Timesteps:
+def power(teacher: LoadedRun, steps: int, flag: str = "--steps") -> Timesteps:
     """Whole timesteps of ``power``.
 
+    Args:
+        flag: the flag that sets the number of steps.
+
     Raises:
-        InputError: there are more steps than levels.
+        InputError: there are too many steps for the levels.
     """
     T = teacher.engine.schedule.T
     visits = tuple(float(round(T * (k / steps) ** 1.5)) for k in range(steps, 0, -1))
     if len({*visits} - {0.0}) < steps:
-        raise InputError("invalid", f"--steps {steps} is too many for the {T} levels of {teacher.source}; use fewer")
+        raise InputError("invalid", f"{flag} {steps} is too many for the {T} levels of {teacher.source}; use fewer")
     return visits
 
 
@@ -57,10 +60,12 @@ def taught(teacher: LoadedRun, grids: Sequence[Timesteps], asked: Mapping[str, A
         InputError: it has no more steps than the student, or the guidance is invalid.
     """
     visits = sorted({timestep for grid in grids for timestep in grid}, reverse=True)
-    least = max(len(grid) for grid in grids)
-    total = asked.get("teacher_steps", max(FEWEST, EACH * least))
-    if total <= least:
-        raise InputError("invalid", f"--teacher-steps must be more than the {least} of the student, not {total}")
+    total = asked.get("teacher_steps", max(FEWEST, EACH * max(map(len, grids))))
+    if "teacher_steps" in asked and total <= len(visits):
+        each = "steps" if len(grids) == 1 else f"different timesteps in {len(grids)} numbers of steps"
+        raise InputError(
+            "invalid", f"--teacher-steps must be more than the student's {len(visits)} {each}, not {total}"
+        )
     return settings(teacher, {"solver": SOLVER, "grid": tuple(divided(visits, total)), **guided(asked)})
 
 
@@ -70,7 +75,7 @@ def halved(teacher: LoadedRun, steps: int, asked: Mapping[str, Any]) -> Sampling
     Raises:
         InputError: the guidance is invalid.
     """
-    return settings(teacher, {"solver": "ddim", "grid": power(teacher, 2 * steps), **guided(asked)})
+    return settings(teacher, {"solver": "ddim", "grid": power(teacher, 2 * steps, "--teacher-steps"), **guided(asked)})
 
 
 def guided(asked: Mapping[str, Any]) -> dict[str, Any]:
