@@ -61,8 +61,10 @@ def test_captions_are_used_where_there_are_any(cli: Cli, images: Path, run: Path
     assert text is not None
     assert text.kind == "words"
     assert {*COLOURS, *SHAPES, "a"} == set(text.words)
+    assert RunFolder(run).config().objective.levels.name == "stratified"
     assert cli("train", images, "--out", tmp_path / "run", "--no-text", *FLAGS) == 0
     assert RunFolder(tmp_path / "run").config().text is None
+    assert RunFolder(tmp_path / "run").config().objective.levels.name == "logit-normal"
 
 
 def test_samples_are_named_after_their_prompts_and_drawn_again(
@@ -90,13 +92,13 @@ def test_pictures_of_different_prompts_are_kept_apart(cli: Cli, run: Path, tmp_p
     long = "é" * 300
     for prompts in (["red bar"], ["red_bar"], ["🔵"], ["🟦"], ["../red"], ["𠀀" * 300], [long, f"b{long}", f"c{long}"]):
         flags = [flag for prompt in prompts for flag in ("--prompt", prompt)]
-        assert cli("sample", run, *flags, "-n", "1", "--steps", "1") == 0
+        assert cli("sample", run, *flags, "-n", str(len(prompts)), "--steps", "1") == 0
     for prompts in ("red\n", f"{'𠀀' * 300}\nred\n"):
         (tmp_path / "prompts.txt").write_text(prompts, encoding="utf-8")
         assert cli("sample", run, "--prompts", tmp_path / "prompts.txt", "--steps", "1") == 0
     made = {*samples.glob("*")} - before
     assert len(made) == 9
-    assert sorted(len([*folder.iterdir()]) for folder in made) == [2] * 8 + [3]
+    assert sorted(len([*folder.iterdir()]) for folder in made) == [2] * 7 + [3, 4]
 
 
 def test_prompts_in_other_commands(cli: Cli, run: Path, images: Path, tmp_path: Path) -> None:

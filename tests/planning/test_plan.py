@@ -173,6 +173,12 @@ def test_changes_reach_the_config(made: Make) -> None:
     assert p.job.data.names != made().job.data.names  # another seed holds out others
 
 
+def test_a_parameter_of_the_recipes_levels_keeps_their_kind(made: Make) -> None:
+    levels = made(changes={"objective.levels.std": 0.7}).config.objective.levels
+    assert (levels.name, levels.std) == ("logit-normal", 0.7)
+    assert made(changes={"objective.weighting": "min-snr"}).config.objective.levels.name == "uniform"
+
+
 def test_changes_do_not_reach_the_next_plan(made: Make) -> None:
     made(changes={"diffusion.T": 77, "sampling.solver.temperature": 0.5, "sampling.solver.name": "ancestral"})
     c = made().config

@@ -181,7 +181,11 @@ class _Draft:
             whole["scoring"] = {"every": images}
         if self.request.guidance_search is not False and "upscaling" not in tree:
             whole["guidance_search"] = {}
-        if any(key.startswith(("diffusion.", "objective.")) for key in changes):
+        others = [key for key in changes if key.startswith(("diffusion.", "objective."))]
+        if self.text is not None and "upscaling" not in tree and not others:
+            # the colours that captions name are decided at the noisiest levels, which few logit-normal ones are
+            whole["objective"]["levels"] = {"name": "stratified"}
+        elif not all(key.startswith("objective.levels.") for key in others):
             # a recipe's levels suit its own process and loss only: others might even refuse them
             whole["objective"].pop("levels", None)
         if changes.get("training.label_dropout") == 0:  # there is nothing trained to guide away from
