@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from ddpm.config.guidance import Guide
 from ddpm.config.options import changed, flat
 from ddpm.config.sampling import SamplingConfig
+from ddpm.data.dataset import Dataset
 from ddpm.engine.run import LoadedRun
-from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore
+from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, captions_by_class
 from ddpm.tasks.generate import sample
 from refusal import refuses
 
@@ -88,6 +89,24 @@ def test_labels_depend_on_the_shares_alone() -> None:
     assert usual.labels(np.arange(99)) == SampleRecipe("w", SamplingConfig(), 5, SHARES).labels(np.arange(99))
     assert set(usual.labels(np.arange(99)) or []) == {0, 2, 4}
     assert SampleRecipe("", HOW, 0).labels(np.arange(3)) is None
+
+
+def test_each_sample_has_a_caption_of_its_class() -> None:
+    """Each as often as in the data; images of other classes, and images without a caption, have no part in it."""
+    captions = ["a cat", "a dog", "", "a tabby", "a cow", "a dog\nanother"]
+    data = Dataset(np.zeros((6, 8, 8, 1), np.uint8), np.array([0, 1, 0, 0, 2, 1]), ("cat", "dog", "cow"), captions)
+    found = captions_by_class(data, ("dog", "cat", "fish"))
+    assert [sorted(one) for one in found] == [["a dog", "a dog"], ["a cat", "a tabby"], []]
+    made = SampleRecipe("", HOW, 0, (0.25, 0.5, 0.25), found).subjects(np.arange(8))
+    assert sorted(zip(made.labels or (), made.prompts or (), strict=True)) == [
+        *[(0, "a dog")] * 2,
+        *[(1, "a cat")] * 2,
+        *[(1, "a tabby")] * 2,
+        *[(2, "")] * 2,
+    ]
+    [alone] = captions_by_class(data, ())
+    assert sorted(alone) == ["a cat", "a cow", "a dog", "a dog", "a tabby"]
+    assert SampleRecipe("", HOW, 0, (), (alone,)).subjects(np.array([6])).prompts == (alone[1],)
 
 
 def test_many_classes_in_their_shares() -> None:

@@ -9,11 +9,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from pydantic import TypeAdapter
 
 from ddpm import build
+from ddpm.config.guidance import GuidanceConfig, Guide
+from ddpm.config.network import NetworkSettings
 from ddpm.config.sampling import SamplingConfig
 from ddpm.config.upscaling import UpscalingConfig
 from ddpm.core.discrete import cosine
+from ddpm.engine.diffusion import Diffusion
 from ddpm.engine.loading import load
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
@@ -27,7 +31,9 @@ from ddpm.records.sweep import Cell, SweepRecord
 from ddpm.sampling import SampleNoise, rows_of, start, steps
 from ddpm.system.errors import InputError
 from ddpm.tasks.generate import sample
+from random_runs import random_run
 from refusal import refuses
+from tiny import NETWORKS
 
 ASKED: dict[str, Any] = {
     "solvers": ("ddim", "heun", "ancestral"),
@@ -108,6 +114,15 @@ def test_the_images_are_those_of_the_pipeline(loaded: LoadedRun, swept: Sweep) -
         )
         assert np.array_equal(shown[..., 0], [np.asarray(image) for image in wanted])
     assert swept.record.labels == ("0", "1", "2")
+
+
+def test_distances_of_images_that_are_drawn_one_by_one(
+    loaded: LoadedRun, swept: Sweep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Diffusion, "_alone", lambda self, how: True)
+    alone, _, _ = sweep(loaded, plan(loaded, **ASKED | {"samples": 0}), silent)
+    for one, other in zip(alone.cells, swept.record.cells, strict=True):
+        assert one.distance == (None if other.distance is None else pytest.approx(other.distance, rel=1e-4))
 
 
 def test_distances_by_hand(loaded: LoadedRun, swept: Sweep) -> None:
@@ -205,6 +220,18 @@ def test_a_run_without_labels_is_not_guided(loaded: LoadedRun) -> None:
     with pytest.raises(InputError, match="was trained without labels"):
         plan(without, **ASKED)
     assert plan(without, **ASKED | {"guidance": ()}).subjects == NOTHING
+
+
+def test_a_run_that_guides_away_from_an_earlier_version_does_so(tmp_path: Path) -> None:
+    network = TypeAdapter(NetworkSettings).dump_python(NETWORKS["unet"]) | {"cond_width": None}
+    run = random_run(tmp_path / "run", network, mode="L")
+    early = GuidanceConfig(scale=1.4, away_from=Guide(checkpoint="averages/step-000000004", weights="0" * 16))
+    own = run.config.sampling.model_copy(update={"guidance": early})
+    guided = replace(run, config=run.config.model_copy(update={"sampling": own}))
+    [how] = plan(guided, ["ddim"], [3], samples=0).ways
+    assert how.guidance == early
+    [how] = plan(run, ["ddim"], [3], samples=0).ways
+    assert how.guidance is None
 
 
 def test_a_null_that_was_never_trained_is_not_guided_away_from(loaded: LoadedRun) -> None:

@@ -11,7 +11,7 @@ from ddpm.evaluation import upscaling as enlarged
 from ddpm.evaluation.upscaling import quality
 from ddpm.metrics import frechet
 from ddpm.metrics.memorisation import Thumbnail
-from ddpm.metrics.similarity import psnr, ssim
+from ddpm.metrics.similarity import mean_psnr, squared_error, ssim
 from ddpm.records.upscaling import Fidelity
 
 N, SIDE = 21, 12
@@ -35,7 +35,7 @@ def test_what_they_are(images: tuple[Any, Any, Any]) -> None:
     made, large, low = (values.astype(float) for values in images)
     found = measured(*images)
     a, b = (torch.from_numpy(values).movedim(-1, 1) for values in (made, large))
-    assert found.psnr == pytest.approx(float(psnr(a, b).mean()), rel=1e-12)
+    assert found.psnr == pytest.approx(mean_psnr(squared_error(a, b)), rel=1e-12)
     assert found.ssim == pytest.approx(float(ssim(a, b).mean()), rel=1e-12)
     boxes = made.reshape(N, 6, 2, 6, 2, 3).mean((2, 4))
     assert found.consistency == pytest.approx(10 * math.log10(255**2 / np.mean((boxes - low) ** 2)), rel=1e-6)

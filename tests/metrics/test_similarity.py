@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from ddpm.metrics.similarity import psnr, ssim
+from ddpm.metrics.similarity import ROUNDING, decibels, mean_psnr, squared_error, ssim
 
 
 def images(n: int = 3, channels: int = 3, height: int = 20, width: int = 14) -> torch.Tensor:
@@ -20,8 +20,8 @@ def near(a: torch.Tensor, spread: float) -> torch.Tensor:
 
 def test_one_step_of_256_everywhere():
     a = images().clamp(max=254)
-    torch.testing.assert_close(psnr(a, a + 1), torch.full((3,), 20 * math.log10(255)).double())
-    assert psnr(a, a).tolist() == [math.inf] * 3
+    torch.testing.assert_close(decibels(squared_error(a, a + 1)), torch.full((3,), 20 * math.log10(255)).double())
+    assert mean_psnr(squared_error(a, a)) == pytest.approx(10 * math.log10(255**2 / ROUNDING))
 
 
 @pytest.mark.parametrize("spread", [2.0, 30.0])
@@ -32,7 +32,8 @@ def test_agrees_with_torchmetrics(spread):
         b = near(a, spread)
         each = zip(a[:, None], b[:, None], strict=True)
         theirs = [(peak_signal_noise_ratio(x, y, (0.0, 255.0)), _theirs(x, y)) for x, y in each]
-        torch.testing.assert_close(psnr(a, b), torch.stack([p for p, _ in theirs]).double(), rtol=1e-6, atol=0)
+        peaks = torch.stack([p for p, _ in theirs]).double()
+        torch.testing.assert_close(decibels(squared_error(a, b)), peaks, rtol=1e-6, atol=0)
         torch.testing.assert_close(ssim(a, b), torch.stack([s for _, s in theirs]).double(), rtol=0, atol=1e-9)
 
 

@@ -9,8 +9,8 @@ from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.gaussian import x0_variance
 from ddpm.core.level import Scalar
 
-ROUNDS = 8
-"""The number of rounds of clipping and projecting, after which little of the disagreement remains."""
+ROUNDS, LAST_ROUNDS = 8, 64
+"""The number of rounds of clipping and projecting in each step, and of the final x, which needs no network."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,12 +59,18 @@ class DDNM:
             if level.clean:
                 return out  # no uncertainty is left
             ridge = self.noise**2 / x0_variance(level, self.sigma_data)
-        measured = self.operator.pinv(self.y, ridge)
-        x0 = self._with(measured, out.x0, ridge)
-        for _ in range(self.rounds):
-            x0 = self._with(measured, x0.clamp(-1, 1), ridge)
-        return out._replace(x0=x0)
+        return out._replace(x0=agreeing(out.x0, self.operator, self.y, self.rounds, ridge))
 
-    def _with(self, measured: torch.Tensor, x0: torch.Tensor, ridge: Scalar) -> torch.Tensor:
+
+def agreeing(x0: torch.Tensor, operator: Operator, y: torch.Tensor, rounds: int, ridge: Scalar = 0.0) -> torch.Tensor:
+    """Return x0 with the part that y determines taken from y; see :class:`DDNM`."""
+    measured = operator.pinv(y, ridge)
+
+    def matched(x0: torch.Tensor) -> torch.Tensor:
         # in this order what is known of a masked x0 is 0 + y, not x0 + (y - x0), which is rounded
-        return x0 - self.operator.pinv(self.operator.forward(x0), ridge) + measured
+        return x0 - operator.pinv(operator.forward(x0), ridge) + measured
+
+    x0 = matched(x0)
+    for _ in range(rounds):
+        x0 = matched(x0.clamp(-1, 1))
+    return x0

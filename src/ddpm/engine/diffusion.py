@@ -124,11 +124,12 @@ class Diffusion:
         x = batch_task.begin(grid[0], randn)
         choice = threads().choice((len(at), self._size(how), how.guidance_scale), WINDOW)
         for moment in threads().each(follow(denoise, solver, grid, x, randn, cond, batch_task.constraint), choice):
-            x = moment.x[:n]
+            x = moment.x
             if watch is not None:
-                watch(moment._replace(x=x, x0=moment.x0[:n]))
+                watch(moment._replace(x=x[:n], x0=moment.x0[:n]))
             if moment.number:
                 progress(moment.number, moment.of)
+        x = batch_task.finish(x)[:n]
         if not finite(x):
             raise InputError(
                 "diverged",

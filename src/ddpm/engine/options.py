@@ -32,7 +32,7 @@ class Asked:
 
 
 def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
-    """Apply changes to the run's sampling settings.
+    """Apply changes to the run's sampling settings; None changes nothing.
 
     The result includes the guidance and the grid that were found for its weights, unless a guidance option, the solver
     or the grid is changed.
@@ -40,8 +40,8 @@ def settings(run: LoadedRun, changes: dict[str, Any]) -> SamplingConfig:
     Raises:
         InputError: an unknown name, an invalid value, or a condition that the run does not have.
     """
-    changes = _learned(run, changes)
-    guides = any(changes.get(name) is not None for name in under(SamplingConfig, "guidance"))
+    changes = _learned(run, {name: value for name, value in changes.items() if value is not None})
+    guides = bool(changes.keys() & {*under(SamplingConfig, "guidance")})
     own = run.config.sampling if guides else run.sampling
     if isinstance(changes.get("guide_with"), str | Path):
         changes = changes | {"guide_with": autoguidance.guide(changes["guide_with"], run.source, run.weights)}

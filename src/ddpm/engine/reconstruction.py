@@ -11,7 +11,7 @@ from ddpm.codec.premultiplied import premultiplied, straight
 from ddpm.core.model import Model
 from ddpm.data.dataset import Dataset
 from ddpm.images.pixels import Pixels
-from ddpm.metrics.similarity import decibels
+from ddpm.metrics.similarity import mean_psnr
 from ddpm.networks import Autoencoder
 from ddpm.training.preview import Preview
 
@@ -77,14 +77,6 @@ class HeldOutPSNR:
             return None
         errors = [squared_errors(images, reconstructed(model, images)) for images in in_parts(self.data)]
         return mean_psnr(torch.cat(errors))
-
-
-def mean_psnr(errors: torch.Tensor) -> float:
-    """The mean PSNR in dB of images with these mean squared errors, where an error of 0 counts as 1 / 12.
-
-    That is the mean square of rounding to whole values: an infinite PSNR would make the mean infinite.
-    """
-    return float(decibels(errors.clamp(min=1 / 12)).mean())
 
 
 def preview(data: Dataset, held_out: Dataset) -> Preview:

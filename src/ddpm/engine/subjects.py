@@ -2,6 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+from ddpm.system.errors import InputError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,3 +33,14 @@ class Subjects:
 
 NOTHING = Subjects()
 """No labels and no prompts."""
+
+
+def in_turn(what: str, given: Sequence[T] | None, n: int) -> list[T] | None:
+    """Repeat labels or prompts for n images; None if there are none.
+
+    Raises:
+        InputError: there are more of them than images.
+    """
+    if given and len(given) > n > 0:
+        raise InputError("conflict", f"--{what} is given {len(given)} times for -n {n}; use at least -n {len(given)}")
+    return [given[i % len(given)] for i in range(n)] if given else None

@@ -14,6 +14,10 @@ def _unchanged(denoise: Denoiser) -> Denoiser:
     return denoise
 
 
+def _as_sampled(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
 def _as_asked(cond: Cond | None) -> Cond | None:
     return cond
 
@@ -29,6 +33,7 @@ class Task:
         before_clipping: applied to the guided denoiser of images of any size.
         after_clipping: applied to the clipped denoiser.
         constraint: applied to x at every level.
+        finish: applied to the final x.
     """
 
     levels: Sequence[Level] | None = None
@@ -37,6 +42,7 @@ class Task:
     before_clipping: Callable[[Denoiser], Denoiser] = _unchanged
     after_clipping: Callable[[Denoiser], Denoiser] = _unchanged
     constraint: Constraint | None = None
+    finish: Callable[[torch.Tensor], torch.Tensor] = _as_sampled
 
 
 Tasks = Callable[[list[int]], Task]

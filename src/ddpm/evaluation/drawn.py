@@ -38,14 +38,15 @@ class SampleRecipe:
     Attributes:
         sampling: the settings, with all defaults filled in.
         proportions: the share of each class among the samples; empty without labels.
-        prompts: the prompts of the samples, in turn; empty without prompts.
+        prompts: the prompts of the samples of each class, or of all samples without labels, in turn; empty without
+            prompts.
     """
 
     weights: str
     sampling: SamplingConfig
     seed: int
     proportions: tuple[float, ...] = ()
-    prompts: tuple[str, ...] = ()
+    prompts: tuple[tuple[str, ...], ...] = ()
 
     @property
     def key(self) -> str:
@@ -57,32 +58,39 @@ class SampleRecipe:
 
     def labels(self, indices: Ints) -> list[int] | None:
         """The class of each sample; for every n, the first n samples match the proportions to within one image."""
-        if not self.proportions:
-            return None
-        upto = 1 << int(np.max(indices)).bit_length()  # a power of two, as _dealt is cached
-        found: list[int] = _dealt(self.proportions, upto)[indices].tolist()
-        return found
+        return _dealt(self.proportions, indices)[0] if self.proportions else None
 
     def subjects(self, indices: Ints) -> Subjects:
-        """The labels and the prompts of samples."""
-        labels, prompts = self.labels(indices), self.prompts
-        turns = tuple(prompts[i % len(prompts)] for i in indices) if prompts else None
-        return Subjects(None if labels is None else tuple(labels), turns)
+        """The labels and the prompts of samples, so that each has a prompt of its class, or "" if there is none."""
+        labels, turns = _dealt(self.proportions, indices) if self.proportions else (None, indices.tolist())
+        prompts = None
+        if self.prompts:
+            of_each = [self.prompts[label] for label in labels or [0] * len(turns)]
+            prompts = tuple(one[turn % len(one)] if one else "" for one, turn in zip(of_each, turns, strict=True))
+        return Subjects(None if labels is None else tuple(labels), prompts)
+
+
+def _dealt(proportions: tuple[float, ...], indices: Ints) -> tuple[list[int], list[int]]:
+    """The class of samples, and the number of earlier ones of the same class."""
+    upto = 1 << int(np.max(indices)).bit_length()  # a power of two, as they are cached
+    classes, turns = _first(proportions, upto)
+    return classes[indices].tolist(), turns[indices].tolist()
 
 
 @lru_cache(maxsize=4)
-def _dealt(proportions: tuple[float, ...], n: int) -> Ints:
-    """Assign classes to the first n samples, (n,), by the quota method (Balinski & Young 1975).
+def _first(proportions: tuple[float, ...], n: int) -> tuple[Ints, Ints]:
+    """Assign classes to the first n samples, (n,), by the quota method (Balinski & Young 1975), and count them, (n,).
 
     Each image goes to the class with the largest ratio of its share to the images it would then have, among the classes
     that would not exceed their share, rounded up. So no class is ever off by a whole image.
     """
     share = np.array(proportions) / sum(proportions)
-    order, held = np.empty(n, np.int64), np.zeros(len(share))
+    order, turns, held = np.empty(n, np.int64), np.empty(n, np.int64), np.zeros(len(share))
     for i in range(n):
         order[i] = np.argmax(np.where(held < share * (i + 1), share / (held + 1), -1))
+        turns[i] = held[order[i]]
         held[order[i]] += 1
-    return order
+    return order, turns
 
 
 def proportions_of(classes: Sequence[str], reference: Dataset) -> tuple[tuple[float, ...], tuple[str, ...]]:
@@ -111,20 +119,34 @@ def proportions_of(classes: Sequence[str], reference: Dataset) -> tuple[tuple[fl
     return tuple(n / sum(found) for n in found), tuple(notes)
 
 
-def prompts_of(loaded: LoadedRun, reference: Dataset) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Captions of reference images as prompts for a run with text, with notes on missing ones."""
-    found = () if loaded.text is None else tuple(map(escape, some_captions(reference)))
+def prompts_of(loaded: LoadedRun, reference: Dataset) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
+    """Captions of reference images as prompts for a run with text, by class, with notes on missing ones."""
+    found = () if loaded.text is None else captions_by_class(reference, loaded.classes)
     missing = loaded.text is not None and not found
-    return found, ("the reference has no captions: samples were drawn without prompts",) if missing else ()
+    notes = ("the reference has no captions: samples were drawn without prompts",) if missing else ()
+    return tuple(tuple(map(escape, captions)) for captions in found), notes
 
 
-def some_captions(data: Dataset) -> tuple[str, ...]:
-    """The captions of at most ``MOST`` images, in random order, as they are."""
-    found = data.captions or ()
-    some = (found[i] for i in data.spread(CAPTIONS).tolist()) if found else ()
-    captions = [caption.split("\n")[0] for caption in some if caption]
-    order = Stream(0, "captions", len(captions)).permutation(len(captions))[:MOST]
-    return tuple(captions[i] for i in order.tolist())
+def captions_by_class(data: Dataset, classes: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The captions of at most ``MOST`` images, in random order, as they are; empty if there are none.
+
+    Args:
+        classes: those of a run, for each of which to return captions; if it has none, or the images have none, all
+            captions are for all.
+    """
+    captions = data.captions or ()
+    some = [i for i in data.spread(CAPTIONS).tolist() if captions[i]] if captions else []
+    if not some:
+        return ()
+    chosen = [some[i] for i in Stream(0, "captions", len(some)).permutation(len(some))[:MOST].tolist()]
+    found = [captions[i].split("\n")[0] for i in chosen]
+    if not classes or data.labels is None:
+        each = max(1, len(classes))
+        return (tuple(found[: -(-MOST // each)]),) * each
+    by_name: dict[str, list[str]] = {name: [] for name in classes}
+    for number, caption in zip(np.asarray(data.labels[np.asarray(chosen)]).tolist(), found, strict=True):
+        by_name.get(data.classes[number], []).append(caption)
+    return tuple(map(tuple, by_name.values()))
 
 
 def of_each_kind(loaded: LoadedRun) -> Subjects:

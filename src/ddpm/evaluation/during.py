@@ -10,7 +10,7 @@ from ddpm.core.seed import derive
 from ddpm.core.stream import Stream
 from ddpm.data.dataset import Dataset, EncodeCaptions
 from ddpm.engine import Diffusion
-from ddpm.evaluation.drawn import SampleRecipe, some_captions
+from ddpm.evaluation.drawn import SampleRecipe, captions_by_class
 from ddpm.evaluation.reference import MOST
 from ddpm.images.pixels import Pixels
 from ddpm.metrics import frechet, kernel
@@ -46,7 +46,8 @@ def few_samples(
     how = config.sampling
     if config.distillation is None:
         how = SamplingConfig(steps=config.scoring.steps, grid="trailing", clip=config.sampling.clip)
-    captions = () if data.encode is None else some_captions(data)  # which the data's encoder reads as they are
+    # which the data's encoder reads as they are
+    captions = () if data.encode is None else captions_by_class(data, data.classes)
     recipe = SampleRecipe("", how, seed, proportions, captions)
     theirs = extract_once(extractor, data.sample(MOST), progress)
     normal, some = frechet.fit(theirs), theirs[Stream(0, "real", len(theirs)).permutation(len(theirs))[:REAL]]

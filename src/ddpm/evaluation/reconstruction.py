@@ -12,7 +12,6 @@ from ddpm.engine.codec import load_autoencoder
 from ddpm.engine.reconstruction import (
     MEASURED,
     in_parts,
-    mean_psnr,
     moments,
     reconstructed,
     squared_errors,
@@ -24,7 +23,7 @@ from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.averages import Averages
 from ddpm.metrics.features.extract import extract
 from ddpm.metrics.features.inception import Inception
-from ddpm.metrics.similarity import SIDE, ssim
+from ddpm.metrics.similarity import SIDE, mean_psnr, ssim
 from ddpm.records.latents import LatentsRecord
 from ddpm.records.reconstruction import ReconstructionDistance, ReconstructionLPIPS, ReconstructionRecord
 from ddpm.records.run_folder import RunFolder, weights_hash

@@ -98,7 +98,7 @@ def _changed(source: str, found: Survey, geometry: Geometry) -> Iterator[str]:
 def training(config: RunConfig, progress: Progress = silent) -> tuple[Dataset, Dataset]:
     """Load the images of a run, unchanged since it started: those it was trained on, and those held out.
 
-    Of a set that is too large to store decoded, only some training images are loaded.
+    Of a set that is too large to store decoded, only some of either are loaded.
 
     Raises:
         InputError: they are missing or unknown, or have changed.
@@ -111,7 +111,7 @@ def training(config: RunConfig, progress: Progress = silent) -> tuple[Dataset, D
         raise InputError("incompatible", f"the images of {d.source} have changed since the run started")
     data = with_low_as(data, config)
     kept, held = split(len(data), config.training.seed, data.validation)
-    return data.subset(kept).sample(MOST), data.subset(held)
+    return data.subset(kept).sample(MOST), data.subset(held).sample(MOST)
 
 
 def held_out(config: RunConfig, progress: Progress = silent) -> Dataset:

@@ -14,7 +14,7 @@ from ddpm.core import Cond, Denoised, Level
 from ddpm.engine.labels import Label
 from ddpm.engine.options import refuse_idle, refuse_null, settings
 from ddpm.engine.run import LoadedRun
-from ddpm.engine.subjects import Subjects
+from ddpm.engine.subjects import Subjects, in_turn
 from ddpm.evaluation.drawn import SHARD, SampleRecipe, SampleStore, prompts_of, proportions_of
 from ddpm.evaluation.measure import FEW, REPLICATES
 from ddpm.evaluation.options import EvaluationOptions
@@ -102,9 +102,8 @@ def plan(
         raise InputError("conflict", f"--data {data} cannot be combined with --samples 0; drop one of them")
     own = loaded.sampling
     named = list(grids) or [own.grid if isinstance(own.grid, str) else "trailing"]
-    scales: list[float | None] = list(guidance) or [
-        None if loaded.classes or prompts else 1.0
-    ]  # None leaves the run's own
+    usable = loaded.learned or (own.guidance is not None and own.guidance.guide is not None)
+    scales: list[float | None] = list(guidance) or [None if usable else 1.0]  # None leaves the run's own
     for what, given, known in (("solver", solvers, get_args(SolverName)), ("grid", named, get_args(GridName))):
         if strange := [name for name in given if name not in known]:
             raise InputError("unknown", f"unknown {what} {strange[0]!r}{suggest(strange[0], list(known))}")
@@ -112,9 +111,7 @@ def plan(
         raise InputError("conflict", "the adaptive solver chooses its own number of steps; drop it from --solvers")
     if not solvers or not steps:
         raise InputError("invalid", "a sweep needs --solvers and --steps, such as --solvers ddim --steps 5,10")
-    names = [labels[i % len(labels)] for i in range(n)] if labels else None
-    wanted = [prompts[i % len(prompts)] for i in range(n)] if prompts else None
-    shown = loaded.subjects(names, wanted, n)
+    shown = loaded.subjects(in_turn("label", labels, n), in_turn("prompt", prompts, n), n)
     if shown.labels is None and loaded.classes:
         shown = replace(shown, labels=tuple(i % len(loaded.classes) for i in range(n)))
     ways, evaluations = [], []
@@ -215,10 +212,11 @@ def _shown(loaded: LoadedRun, how: SamplingConfig, todo: SweepPlan, progress: Pr
     last: list[torch.Tensor] = []
 
     def keep(moment: Moment) -> None:
-        last[:] = [moment.x]
+        if moment.number == moment.of:  # of each part that is drawn by itself
+            last.append(moment.x)
 
     report = doing(progress, f"drawing {how.short}")
-    return loaded.draw(how, todo.subjects, todo.seed, list(range(todo.n)), report, keep), last[0]
+    return loaded.draw(how, todo.subjects, todo.seed, list(range(todo.n)), report, keep), torch.cat(last)
 
 
 def _measured(

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+import numpy as np
 import torch
 
 from ddpm.config.sampling import SamplingConfig
@@ -14,9 +15,8 @@ from ddpm.core import Cond, Denoised, Denoiser, Level
 from ddpm.core.schedule import level_of, timestep_of
 from ddpm.engine.options import settings
 from ddpm.engine.run import LoadedRun
-from ddpm.engine.subjects import Subjects
 from ddpm.engine.trajectory import spread
-from ddpm.evaluation.drawn import prompts_of
+from ddpm.evaluation.drawn import SampleRecipe, prompts_of
 from ddpm.evaluation.options import EvaluationOptions
 from ddpm.evaluation.reference import reference
 from ddpm.records.run_folder import RunFolder
@@ -126,8 +126,8 @@ def _plan(loaded: LoadedRun, ask: AskTune) -> tuple[SamplingConfig, dict[int, in
     return long, most
 
 
-def _prompts(loaded: LoadedRun) -> tuple[str, ...]:
-    """Captions of the run's data as prompts; empty for a run without text, or without known data."""
+def _prompts(loaded: LoadedRun) -> tuple[tuple[str, ...], ...]:
+    """Captions of the run's data as prompts, by class; empty for a run without text, or without known data."""
     if loaded.text is None or not loaded.config.data.source:
         return ()
     try:
@@ -167,12 +167,18 @@ class _Problem:
     """
 
     def __init__(
-        self, loaded: LoadedRun, long: SamplingConfig, ask: AskTune, half: int, count: _Count, prompts: Sequence[str]
+        self,
+        loaded: LoadedRun,
+        long: SamplingConfig,
+        ask: AskTune,
+        half: int,
+        count: _Count,
+        prompts: tuple[tuple[str, ...], ...],
     ) -> None:
         indices = range(half * ask.images, (half + 1) * ask.images)
         self.loaded, self.engine, self.how = loaded, loaded.engine, long
-        labels = tuple(i % len(loaded.classes) for i in indices) if loaded.classes else None
-        self.subjects = Subjects(labels, tuple(prompts[i % len(prompts)] for i in indices) if prompts else None)
+        even = (1.0,) * len(loaded.classes)
+        self.subjects = SampleRecipe("", long, ask.seed, even, prompts).subjects(np.asarray(indices))
         self.denoise = partial(count, loaded.engine.denoiser(long, loaded.guides(long, self.subjects)))
         self.noise = partial(loaded.engine.noise, rows_of(ask.seed, indices))
         with count.part("reference", ask.images * long.steps):

@@ -27,7 +27,7 @@ from ddpm.images.sheets import png, sheet
 from ddpm.metrics import frechet
 from ddpm.metrics.features import Extractor
 from ddpm.metrics.features.extract import extract, extract_once
-from ddpm.metrics.similarity import SIDE, decibels, psnr, ssim
+from ddpm.metrics.similarity import ROUNDING, SIDE, decibels, mean_psnr, squared_error, ssim
 from ddpm.records.run_folder import RunFolder
 from ddpm.records.score import SHEET, FeaturesRecord, ReferenceRecord
 from ddpm.records.upscaling import FILE, Fidelity, UpscalingScore
@@ -152,23 +152,24 @@ def quality(
     at_once = max(1, VALUES // large[0].size)
     parts = zip(*(torch.split(torch.from_numpy(images), at_once) for images in (made, large, low)), strict=True)
     near = zip(*(_nearness(a, b, small, scale) for a, b, small in parts), strict=True)
-    peak, structure, boxes, difference = (torch.cat(of_all).mean(0) for of_all in near)
+    errors, structure, boxes, difference = map(torch.cat, near)
+    structure, difference = structure.mean(), difference.mean(0)
     return Fidelity(
-        psnr=float(peak),
+        psnr=mean_psnr(errors),
         ssim=None if structure.isnan() else float(structure),
         frechet=frechet.distance(frechet.fit(extract(extractor, Dataset(made))), reference),
-        consistency=float(decibels(boxes)),
+        consistency=float(decibels(boxes.mean().clamp(min=ROUNDING))),
         mean_difference=tuple(difference.tolist()),
     )
 
 
 def _nearness(made: torch.Tensor, large: torch.Tensor, low: torch.Tensor, scale: int) -> tuple[torch.Tensor, ...]:
-    """For each image: PSNR, SSIM (nan if it is too small), mean squared error of the boxes, difference of channels.
+    """For each image: mean squared error, SSIM (nan if it is too small), that error of the boxes, mean difference.
 
     (B,), (B,), (B,) and (B, C), float64.
     """
     # (B, H, W, C) -> (B, C, H, W)
     a, b, small = (images.movedim(-1, 1).float() for images in (made, large, low))
     structure = ssim(a, b) if min(a.shape[2:]) >= SIDE else torch.full((len(a),), torch.nan).double()
-    boxes = (AveragePool(scale).forward(a).double() - small.double()).square().mean((1, 2, 3))
-    return psnr(a, b), structure, boxes, (a.double() - b.double()).mean((2, 3))
+    boxes = squared_error(AveragePool(scale).forward(a), small)
+    return squared_error(a, b), structure, boxes, (a.double() - b.double()).mean((2, 3))

@@ -60,7 +60,7 @@ def solve(
     rejected = [False] * len(y)
     while moving := [i for i, at in enumerate(t) if at < end]:
         for i in moving:
-            if lengths[i] < 10 * math.ulp(t[i]):
+            if not lengths[i] >= 10 * math.ulp(t[i]):  # also if it is NaN
                 raise ArithmeticError(f"row {i} needs steps below float64's resolution at t = {t[i]}")
         to = [min(at + length, end) for at, length in zip(t, lengths, strict=True)]
         h = [later - at for at, later in zip(t, to, strict=True)]

@@ -7,22 +7,32 @@ SIDE = 11
 """The side of the SSIM window in pixels."""
 SIGMA = 1.5
 RANGE = 255.0
+ROUNDING = 1 / 12
+"""The mean square of rounding to whole values."""
 
 
-def psnr(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """``10 log10(255² / mean (a - b)²)`` in dB, for each image; infinite for identical images.
+def squared_error(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The mean of ``(a - b)²`` for each image.
 
     Args:
-        a, b: (B, C, *space), values of 0 … 255.
+        a, b: (B, C, *space).
 
     Returns:
         (B,) float64.
     """
-    return decibels((a.double() - b.double()).square().flatten(1).mean(1))
+    return (a.double() - b.double()).square().flatten(1).mean(1)
+
+
+def mean_psnr(errors: torch.Tensor) -> float:
+    """The mean PSNR in dB of images with these mean squared errors, (B,), where one below ``ROUNDING`` counts as that.
+
+    Otherwise, one identical image would make the mean infinite.
+    """
+    return float(decibels(errors.clamp(min=ROUNDING)).mean())
 
 
 def decibels(error: torch.Tensor) -> torch.Tensor:
-    """``10 log10(255² / error)`` of mean squared errors."""
+    """``10 log10(255² / error)`` of mean squared errors of values of 0 … 255: PSNR in dB."""
     return 10 * torch.log10(RANGE**2 / error)
 
 

@@ -10,8 +10,7 @@ import torch
 from ddpm.conditioning.low_resolution import LowResolution
 from ddpm.config.sampling import AreaConfig, SamplingConfig
 from ddpm.config.upscaling import UpscalingConfig
-from ddpm.constraints import DDNM, AveragePool
-from ddpm.constraints.ddnm import ROUNDS
+from ddpm.constraints import AveragePool
 from ddpm.core.condition import select
 from ddpm.engine.batches import batches
 from ddpm.engine.run import LoadedRun
@@ -21,6 +20,7 @@ from ddpm.images.pixels import Pixels
 from ddpm.sampling import Row
 from ddpm.system.errors import InputError
 from ddpm.system.progress import Progress, among, silent
+from ddpm.tasks.observed import observing
 
 WHOLE = 4
 """A result with a side more than this many times as long as in training is drawn in windows of the training size:
@@ -127,9 +127,7 @@ def draw(
         guides = replace(guides, between={**guides.between, **given})
 
     def task(at: list[int]) -> Task:
-        rounds = ROUNDS if how.clips else 0
-        consistent = Task(after_clipping=lambda denoise: DDNM(denoise, AveragePool(scale), low[at], rounds=rounds))
-        return consistent if enlarging.consistent else PLAIN
+        return observing("ddnm", AveragePool(scale), low[at], how, run.config) if enlarging.consistent else PLAIN
 
     large = any(side > WHOLE * own for side, own in zip(size, run.config.data.size, strict=True))
     sized = how.model_copy(update={"area": AreaConfig(size=size, whole=not large)})

@@ -33,7 +33,10 @@ def requested(
     if n < 1:
         raise InputError("invalid", f"n is {n}; use at least 1")
     run.refuse_super_resolution()
-    return asked(run, settings, label, n, prompt)
+    found = asked(run, settings, label, n, prompt)
+    if settings.get("whole") and found.how.area is None:
+        raise InputError("conflict", "whole has no effect on images of the run's own size; leave it out")
+    return found
 
 
 def sample(

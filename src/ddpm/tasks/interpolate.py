@@ -59,7 +59,7 @@ def interpolate(
     Raises:
         InputError: unusable pictures, labels, prompts or numbers.
     """
-    _check(run, n)
+    _check(run, n, batch)
     run.refuse_student("interpolation")
     request = EditRequest(n, fit=fit, batch=batch, progress=progress)
     photos = request.photos([first, last], run.config.data.size, run.config.data.mode)
@@ -107,7 +107,7 @@ def interpolate_conditions(
     Raises:
         InputError: unusable labels, prompts, settings or numbers.
     """
-    _check(run, n)
+    _check(run, n, batch)
     if not any(isinstance(one, list | tuple) and len(one) == 2 for one in (label, prompt)):
         raise InputError("missing", "nothing to interpolate between; give two pictures, two prompts or two labels")
     ends = asked(run, given, label, 2, prompt)
@@ -128,9 +128,11 @@ def interpolate_conditions(
     return made
 
 
-def _check(run: LoadedRun, n: int) -> None:
+def _check(run: LoadedRun, n: int, batch: int) -> None:
     if n < 2:
         raise InputError("invalid", f"n is {n}; use at least 2, for the two ends")
+    if batch < 1:
+        raise InputError("invalid", f"batch is {batch}; use at least 1")
     run.refuse_super_resolution()
 
 

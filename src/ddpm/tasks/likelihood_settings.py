@@ -1,6 +1,5 @@
 """Resolve the settings of a likelihood, with all defaults filled in."""
 
-import math
 from typing import Any
 
 from ddpm import build
@@ -10,7 +9,7 @@ from ddpm.core.continuous import FLOOR, Continuous
 from ddpm.system.errors import InputError
 
 START = 1e-5
-TOLERANCE = 1e-5
+TOLERANCE, LEAST = 1e-5, 1e-8
 PROBES = 1
 """Defaults of the ODE: those of Song et al. 2021 ("Score-Based Generative Modeling through Stochastic Differential
 Equations"), app. D.2 and their code."""
@@ -77,8 +76,8 @@ def _ode(
             "invalid",
             f"start {start} is out of range; use at least {FLOOR:g} and less than 1, where only noise is left",
         )
-    if tolerance is not None and not 0 < tolerance < math.inf:
-        raise InputError("invalid", f"tolerance {tolerance} is out of range; use a finite number above 0")
+    if tolerance is not None and not LEAST <= tolerance <= 1:
+        raise InputError("invalid", f"tolerance {tolerance} is out of range; use {LEAST:g} to 1")
     if probes is not None and probes < 1:
         raise InputError("invalid", f"probes is {probes}; use at least 1")
     return {

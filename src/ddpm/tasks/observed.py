@@ -8,7 +8,7 @@ import torch
 from ddpm.config.run import RunConfig
 from ddpm.config.sampling import SamplingConfig
 from ddpm.constraints import DDNM, MMPS, Operator
-from ddpm.constraints.ddnm import ROUNDS
+from ddpm.constraints.ddnm import LAST_ROUNDS, ROUNDS, agreeing
 from ddpm.engine.task import Task
 from ddpm.records.provenance import Option
 from ddpm.system.errors import InputError
@@ -32,7 +32,7 @@ class Repaint(NamedTuple):
         Raises:
             InputError: anything else.
         """
-        jump, _, times = text.partition("x")
+        jump, _, times = str(text).partition("x")
         if not (jump.isdecimal() and times.isdecimal() and int(jump) and int(times)):
             raise InputError("invalid", f"repaint {text!r} is not JUMPxTIMES; use two positive integers, such as 10x10")
         return cls(int(jump), int(times))
@@ -83,11 +83,14 @@ def observing(
     """Make a task that samples images with ``y = A x0 + noise · n``; without noise exactly, and in range if possible.
 
     DDNM around MMPS removes the error that few conjugate gradients and clipping leave in y. With noise it would count y
-    twice.
+    twice. Without noise the final x is matched once more, as some solvers do not end at the expected image.
     """
-    d, rounds = run.codec.spread(run.data.std), ROUNDS if how.clips and not noise else 0
+    d, rounds, last = run.codec.spread(run.data.std), 0, 0
+    if how.clips and not noise:
+        rounds, last = ROUNDS, LAST_ROUNDS
     mmps = Task(before_clipping=lambda denoise: MMPS(denoise, operator, y, noise, d))
     ddnm = Task(after_clipping=lambda denoise: DDNM(denoise, operator, y, noise, d, rounds))
-    if method == "ddnm":
-        return ddnm
-    return mmps if noise else replace(mmps, after_clipping=ddnm.after_clipping)
+    if noise:
+        return ddnm if method == "ddnm" else mmps
+    exact = replace(ddnm, finish=lambda x: agreeing(x, operator, y, last))
+    return exact if method == "ddnm" else replace(exact, before_clipping=mmps.before_clipping)
