@@ -147,6 +147,7 @@ def test_what_a_picture_says_repeats_it(cli: Cli, refused: Refused, digits_run: 
         (("edit", "photo.png", "--strength", "0.5", "--seed", "7", "--solver", "ddim", "--eta", "0.5"), "00000.png"),
         (("restore", "small.png", "--operator", "downsample:2", "--noise", "3", "--grid", "1000,400,20"), "00000.png"),
         (("interpolate", "photo.png", "other.png", "-n", "3", "--label", "3", "--label", "8"), "00001.png"),
+        (("interpolate", "-n", "3", "--label", "3", "--label", "8", "--solver", "ddim"), "00001.png"),
     ]:
         command, *rest = (str(files / word) if word.endswith(".png") else word for word in argv)
         steps = () if "--grid" in rest else FAST
@@ -269,6 +270,32 @@ def test_no_picture_from_elsewhere_is_overwritten(cli: Cli, refused: Refused, di
         (files / "mine" / name).unlink()
         assert cli(*argv) == 0
         assert cli(*argv) == 0
+
+
+def test_samples_overwrite_nothing_from_elsewhere(
+    cli: Cli, refused: Refused, digits_run: Path, files: Path, tmp_path: Path
+) -> None:
+    """But those of earlier commands, their sheets and their films."""
+    out = tmp_path / "mine"
+    for argv, name in [
+        (("-n", "2"), "00001.png"),
+        (("-n", "2"), "grid.png"),
+        (("-n", "2", "--trajectory"), "00001.gif"),
+        (("-n", "2", "--trajectory"), "00000-trajectory.png"),
+    ]:
+        assert cli("sample", digits_run, *argv, *FAST, "--out", out) == 0
+        assert cli("sample", digits_run, *argv, *FAST, "--out", out) == 0
+        with Image.open(files / "other.png") as foreign:
+            foreign.save(out / name, save_all=name.endswith("gif"))
+        said = refused("sample", digits_run, *argv, *FAST, "--out", out, kept=out)
+        assert f"{out / name} already exists and was not written by ddpm" in said
+        shutil.rmtree(out)
+    interpolated = ("interpolate", digits_run, "--label", "1", "--label", "2", *FAST, "--out", out)
+    assert cli(*interpolated) == 0
+    assert cli(*interpolated) == 0
+    assert cli("sample", digits_run, "-n", "1", *FAST, "--out", out / "one") == 0
+    shutil.copy(files / "other.png", out / "one" / "00000-again.png")
+    assert "00000-again.png already exists" in refused("sample", "--from", out / "one" / "00000.png", kept=out)
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_drawn(

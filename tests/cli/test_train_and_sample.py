@@ -273,5 +273,5 @@ def test_other_weights_and_labels_have_folders_of_their_own(cli: Cli, run: Path)
     before = set((run / "samples").glob("*"))
     for number, (path, labels) in enumerate(cases, 1):
         asked = [word for label in labels for word in ("--label", label)]
-        assert cli("sample", path, "-n", 1, "--steps", 1, *asked) == 0
+        assert cli("sample", path, "-n", len(labels), "--steps", 1, *asked) == 0
         assert len(set((run / "samples").glob("*")) - before) == number

@@ -193,10 +193,14 @@ def test_what_cannot_be_trained(
         assert f"network: width is {width}" in said
 
 
-def test_given_pictures_are_changed_by_class(unlabelled: Path) -> None:
+def test_given_pictures_are_changed_by_class(cli: Cli, run: Path, unlabelled: Path) -> None:
     """At strength 1 as samples are."""
     pipe, how = ddpm.load(unlabelled, "cpu"), {"label": "7", "classifier": 50.0, "steps": 3, "seed": 2}
     photo = Image.fromarray(np.full((8, 8), 90, np.uint8))
     made = pipe.edit(photo, 1, **how)
     assert made.tobytes() == pipe.sample(1, **how)[0].tobytes()
     assert made.tobytes() != pipe.sample(1, steps=3, seed=2)[0].tobytes()
+    photo.save(run / "photo.png")
+    typed = ("--strength", "1", "--label", "7", "--classifier", "50", "--steps", "3", "--seed", "2")
+    assert cli("edit", run, run / "photo.png", *typed, "--out", run / "x") == 0
+    assert (ddpm_pixels(run / "x" / "00000.png") == np.asarray(made)).all()

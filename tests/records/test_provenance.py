@@ -123,8 +123,9 @@ def test_the_run_is_where_it_was_or_above_the_picture(tmp_path: Path, monkeypatc
     picture = tmp_path / "moved" / "samples" / "x" / "0.png"
     picture.parent.mkdir(parents=True)
     with refuses("missing", "runs/a"):
-        RECORD.find_run(picture)
+        RECORD.find_runs(picture)
     (tmp_path / "moved" / "config.json").write_text("{}")
-    assert RECORD.find_run(picture) == tmp_path / "moved"
-    (tmp_path / "runs" / "a").mkdir(parents=True)
-    assert RECORD.find_run(picture) == Path("runs/a")
+    (tmp_path / "runs" / "a").mkdir(parents=True)  # of the same name, but no run
+    assert RECORD.find_runs(picture) == [tmp_path / "moved"]
+    (tmp_path / "runs" / "a" / "config.json").write_text("{}")
+    assert RECORD.find_runs(picture) == [Path("runs/a"), tmp_path / "moved"]

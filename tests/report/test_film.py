@@ -67,7 +67,7 @@ def test_many_frames_pass_quickly() -> None:
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
 def test_a_strip_has_x_above_and_x0_below(mode: str) -> None:
     stages = made(mode, 21)
-    page = np.asarray(Image.open(BytesIO(film.strip(stages, 0))))
+    page = np.asarray(film.strip(stages, 0))
     high, wide = 12 * 8, 12 * 12
     step = wide + film.GAP
     assert page.shape == (film.CAPTION + 2 * (high + film.GAP), film.TITLE + 9 * step, 3)
@@ -84,7 +84,7 @@ def test_a_strip_has_x_above_and_x0_below(mode: str) -> None:
 
 def test_large_images_are_left_as_they_are_and_narrow_ones_have_room_for_their_captions() -> None:
     assert frames(film.gif(made("RGB", 2, (200, 6)), 0))[0][0].shape == (200, 6 + 1 + 6, 3)
-    page = Image.open(BytesIO(film.strip(made("L", 3, (96, 10)), 0)))
+    page = film.strip(made("L", 3, (96, 10)), 0)
     assert page.width == film.TITLE + 3 * (film.STRIP + film.GAP)
 
 

@@ -172,7 +172,7 @@ def interpolate(
     label: list[str] | None = None,
     prompt: list[str] | None = None,
     steps: int | None = None,
-    guidance: float | None = None,
+    flags: Sampling = UNCHANGED,
     seed: int | None = None,
     fit: Fit | None = None,
     batch: int = 64,
@@ -191,7 +191,6 @@ def interpolate(
         prompt: The description of both ends, or one for each: `--prompt "red heart" --prompt "blue heart"`.
         steps: The number of solver steps; the run's own by default. With pictures: this many to the noise and again
             back; 50 by default.
-        guidance: Without pictures: the guidance scale; the run's own by default.
         seed: Without pictures: the random seed; 0 by default.
         fit: Resize and convert the pictures to the run's size and mode.
         batch: The number of pictures generated at a time.
@@ -208,12 +207,12 @@ def interpolate(
     if len(ends) == 1:
         raise InputError("missing", f"{first} is one picture; give two, or none and two of --prompt or --label")
     if ends:
-        refuse_flags("pictures", guidance=guidance, seed=seed)
+        refuse_flags("pictures", **given(flags), seed=seed)
     else:
         refuse_flags("images without pictures", fit=fit)
     pipe, seed = load(run, device), seed or 0
     shown = {"label": " ".join(label or []) or None, "prompt": " ".join(prompt or []) or None, "n": n}
-    asked = shown | ({"fit": fit} if ends else {"seed": seed, "guidance": guidance}) | {"steps": steps}
+    asked = shown | ({"fit": fit} if ends else {"seed": seed, **given(flags)}) | {"steps": steps}
     name = folder_name(ends, asked, (pipe.weights, label, prompt))
     folder = out or RunFolder.open(run).pictures("interpolate") / name
     refuse_to_overwrite((folder / file for file in names(n, ["film.gif"])), ends)
@@ -224,8 +223,7 @@ def interpolate(
         if first is not None and last is not None:
             images = between(pipe, first, last, **how, fit=fit, progress=progress)
         else:
-            how |= {} if guidance is None else {"guidance": guidance}
-            images = interpolate_conditions(pipe, **how, seed=seed, progress=progress)
+            images = interpolate_conditions(pipe, **how, **given(flags), seed=seed, progress=progress)
     write(images, folder)
     write_file(folder / "film.gif", to_and_fro(images))
     say(str(folder / "film.gif"))
@@ -265,6 +263,7 @@ def make(
     request = {"label": how.label, "prompt": how.prompt, "n": how.n, "seed": how.seed, "fit": how.fit}
     pipe = load(run, how.device)
     sampling = settings_of(pipe, settings)
+    pipe = pipe.prepared(sampling)
     pipe.subjects(how.label, how.prompt, how.n)  # an unknown label is refused before anything is printed
     photo = opened(photo)
     inputs = [Path(one.name) for one in (photo, *options.values()) if isinstance(one, Opened)]

@@ -82,6 +82,8 @@ def evaluate(
     path, extractor = Path(what), (features or "embedded", weights)
     options = EvaluationOptions(data, n, seed or 0, batch, fit or "crop", bool(skip_bad), device)
     run = RunFolder.of(path)
+    if run is not None and data is None:
+        refuse_flags("the run's own images, which are prepared as in training", fit=fit, skip_bad=skip_bad)
     if run is None:
         if what != "digits" and not path.exists():
             raise InputError("missing", f"{what} does not exist; use a run folder, a checkpoint, or a folder of images")

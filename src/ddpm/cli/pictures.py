@@ -57,7 +57,7 @@ def names(n: int, further: Iterable[str] = ()) -> list[str]:
     return [*further, *(f"{i:05d}.png" for i in range(n)), SHEET]
 
 
-def refuse_to_overwrite(made: Iterable[Path], given: Iterable[Path]) -> None:
+def refuse_to_overwrite(made: Iterable[Path], given: Iterable[Path] = ()) -> None:
     """Refuse, before sampling, to overwrite anything that these commands have not written.
 
     Raises:
@@ -75,7 +75,7 @@ def refuse_to_overwrite(made: Iterable[Path], given: Iterable[Path]) -> None:
             raise InputError("unwritable", f"cannot write {path}: {place} is not writable; choose another --out")
         if path.exists() and any(path.samefile(one) for one in kept):
             raise InputError("exists", f"{path} is an input and would be overwritten; choose another --out")
-        if path.is_dir() or (path.suffix == ".png" and path.exists() and not saved(path)):
+        if path.is_dir() or (path.exists() and not saved(path)):
             raise InputError("exists", f"{path} already exists and was not written by ddpm; choose another --out")
 
 

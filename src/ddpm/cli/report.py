@@ -5,6 +5,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ddpm.cli.flags import refuse_flags
 from ddpm.cli.output import say
 from ddpm.system.errors import InputError
 from ddpm.system.names import suggest
@@ -32,9 +33,9 @@ def plot(
     kind: str,
     *what: str,
     out: Path | None = None,
-    n: Annotated[int, Parameter(name=["-n", "--n"])] = 8,
+    n: Annotated[int | None, Parameter(name=["-n", "--n"])] = None,
     label: list[str] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     device: str | None = None,
 ) -> None:
     """Plot a noise schedule, a run's loss, the search for its guidance, its quality, or its sampling trajectory.
@@ -46,10 +47,10 @@ def plot(
         what: A run folder; for calls and minutes, also others to plot with it; for schedule, also the names of
             schedules.
         out: The .png, .svg or .pdf file to write; RUN/plots/KIND.png by default.
-        n: For trajectory: the number of samples.
+        n: For trajectory: the number of samples; 8 by default.
         label: For trajectory: a class, by name or number. Repeat the flag to alternate between several.
-        seed: For trajectory: the random seed. Sample i depends on the seed and i alone.
-        device: cpu, cuda or mps; the best available by default.
+        seed: For trajectory: the random seed; 0 by default. Sample i depends on the seed and i alone.
+        device: For trajectory: cpu, cuda or mps; the best available by default.
     """
     from ddpm.report import plots
 
@@ -59,6 +60,8 @@ def plot(
         raise InputError("missing", f"no run given; add a run folder, as in `ddpm plot {kind} runs/photos`")
     if kind not in SEVERAL and len(what) > 1:
         raise InputError("invalid", f"plot {kind} takes one run, not {len(what)}; plot them one at a time")
+    if kind != "trajectory":
+        refuse_flags(f"plot {kind}", n=n, label=label, seed=seed, device=device)
     path = plots.target(kind, what, out)
     if kind == "schedule":
         figure = plots.schedule(what)
@@ -71,5 +74,5 @@ def plot(
     elif kind == "minutes":
         figure = plots.minutes([Path(run) for run in what])
     else:
-        figure = plots.trajectory(Path(what[0]), n, label or (), seed, device)
+        figure = plots.trajectory(Path(what[0]), 8 if n is None else n, label or (), seed or 0, device)
     say(str(plots.save(figure, path)))

@@ -1,6 +1,7 @@
 """``ddpm sample``."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +9,7 @@ from cyclopts import Parameter
 
 from ddpm.cli.flags import given, refuse_flags
 from ddpm.cli.output import note, say
-from ddpm.cli.pictures import LONGEST, cut, digest, plain
+from ddpm.cli.pictures import LONGEST, cut, digest, plain, refuse_to_overwrite
 from ddpm.cli.prompts import listed, remarks
 from ddpm.cli.sampling import UNCHANGED, Sampling
 from ddpm.system.console import bar
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 MOST = 60
 """Bytes of a prompt in the name of a file or folder."""
+SHEET = "grid.png"
 
 
 def sample(
@@ -93,6 +95,7 @@ def sample(
         )
     from ddpm.engine.loading import load
     from ddpm.engine.options import settings as settings_of
+    from ddpm.engine.subjects import in_turn
     from ddpm.engine.trajectory import Trajectory
     from ddpm.records.run_folder import RunFolder
     from ddpm.system.units import size as parse_size
@@ -109,8 +112,7 @@ def sample(
     each = None if prompts is None else listed(prompts)
     n = (16 if each is None else len(each)) if n is None else n
     seed, batch = seed or 0, 64 if batch is None else batch
-    wanted = each or ([prompt[i % len(prompt)] for i in range(n)] if prompt else None)
-    labels = [label[i % len(label)] for i in range(n)] if label else None
+    wanted, labels = each or in_turn("prompt", prompt, n), in_turn("label", label, n)
     needed = generate.requested(pipe, n, label=labels, prompt=wanted, **settings)
     how = needed.how
     if larger is not None:
@@ -124,26 +126,31 @@ def sample(
         say(f"weights       average of length {pipe.guided.average.length:g}")
     if pipe.guided is not None and how.guidance == pipe.guided.chosen and (labels or wanted or pipe.guided.away):
         say(f"tuned         {pipe.guided.line}")
+    files = RunFolder.open(run)
+    folder = out or files.pictures("samples") / (files.stage + _name(label, each or prompt, seed, how, settings, then))
+    stems = _stems(n, each)
+    made = [*(f"{stem}.png" for stem in stems), SHEET]
+    made += [f"{stem}{end}" for stem in stems for end in (".gif", "-trajectory.png") if trajectory]
+    made += [f"base/{name}" for name in (*(f"{stem}.png" for stem in _stems(n)), SHEET) if then is not None]
+    refuse_to_overwrite(folder / name for name in made)
     draw: Callable[..., Any] = generate.trajectory if trajectory else generate.sample
     with bar("sampling") as progress:
         drawn = draw(pipe, n, label=labels, prompt=wanted, seed=seed, batch=batch, progress=progress, **settings)
-    files = RunFolder.open(run)
-    folder = out or files.pictures("samples") / (files.stage + _name(label, each or prompt, seed, how, settings, then))
     images = drawn.images if isinstance(drawn, Trajectory) else drawn
     if larger is not None:
-        _write(images, folder / "base")
+        _write(images, folder / "base", _stems(n))
         unknown = (
             f", without labels: {then} does not have all of these classes" if labels and passed.label is None else ""
         )
         say(f"upscaling     {settings_of(larger, {}).words}{unknown}")
         with bar("upscaling") as progress:
-            small = [folder / "base" / f"{i:05d}.png" for i in range(n)]
+            small = [folder / "base" / f"{stem}.png" for stem in _stems(n)]
             images = upscale(
                 larger, small, label=passed.label, prompt=passed.prompt, seed=seed, batch=batch, progress=progress
             )
-    _write(images, folder, each)
+    _write(images, folder, stems)
     if isinstance(drawn, Trajectory):
-        _film(drawn, folder)
+        _film(drawn, folder, stems)
 
 
 def _again(picture: Path, out: Path | None, device: str | None) -> None:
@@ -153,17 +160,19 @@ def _again(picture: Path, out: Path | None, device: str | None) -> None:
     from ddpm.tasks.generate import again
 
     record = Provenance.read(picture)
-    run = record.find_run(picture)
-    pipe = load(run, device)
-    if pipe.weights != record.weights:  # from before a better average of the weights was found
-        pipe = load(run, device, own=True)
-    if pipe.weights != record.weights:
+    # a run's own weights are those from before a better average of them was found
+    for run, own in product(record.find_runs(picture), (False, True)):
+        pipe = load(run, device, own=own)
+        if pipe.weights == record.weights:
+            break
+    else:
         raise InputError(
             "incompatible",
             f"{picture} was made with weights {record.weights}, but {pipe.source} has {pipe.weights}; "
             "if the run was trained further since, use the checkpoint that the picture was made with",
         )
     path = (out or picture.parent) / f"{picture.stem}-again.png"
+    refuse_to_overwrite([path])
     save(again(pipe, record), path)
     say(str(path))
 
@@ -189,24 +198,30 @@ def _name(
     return name if exact and cut(name, LONGEST) == name else f"{cut(name, LONGEST)}-{digest(repr([texts, name]))}"
 
 
-def _write(images: "list[Image.Image]", folder: Path, prompts: list[str] | None = None) -> None:
+def _stems(n: int, prompts: list[str] | None = None) -> list[str]:
+    """The names of the pictures, without an ending; those of listed prompts have the prompt's start."""
+    if prompts is None:
+        return [f"{i:05d}" for i in range(n)]
+    return [f"{i:05d}-{cut(plain(prompt), MOST)}" for i, prompt in enumerate(prompts)]
+
+
+def _write(images: "list[Image.Image]", folder: Path, stems: list[str]) -> None:
     import numpy as np
 
-    from ddpm.images.sheets import png, sheet
+    from ddpm.images.sheets import sheet
     from ddpm.records.provenance import save
 
-    for i, image in enumerate(images):
-        named = "" if prompts is None else f"-{cut(plain(prompts[i]), MOST)}"
-        save(image, folder / f"{i:05d}{named}.png")
-    pixels = np.stack([np.atleast_3d(np.asarray(image)) for image in images])
-    write_file(folder / "grid.png", png(sheet(pixels)))
-    say(f"{say_count(len(images), 'picture')} in {folder}", str(folder / "grid.png"))
+    for stem, image in zip(stems, images, strict=True):
+        save(image, folder / f"{stem}.png")
+    save(sheet(np.stack([np.atleast_3d(np.asarray(image)) for image in images])), folder / SHEET)
+    say(f"{say_count(len(images), 'picture')} in {folder}", str(folder / SHEET))
 
 
-def _film(drawn: "Trajectory", folder: Path) -> None:
+def _film(drawn: "Trajectory", folder: Path, stems: list[str]) -> None:
+    from ddpm.records.provenance import save
     from ddpm.report.trajectory import gif, strip
 
-    for i in range(len(drawn.images)):
-        write_file(folder / f"{i:05d}.gif", gif(drawn.stages, i))
-        write_file(folder / f"{i:05d}-trajectory.png", strip(drawn.stages, i))
+    for i, stem in enumerate(stems):
+        write_file(folder / f"{stem}.gif", gif(drawn.stages, i))
+        save(strip(drawn.stages, i), folder / f"{stem}-trajectory.png")
     say(f"{len(drawn.images)} trajectories in the same folder, as .gif and -trajectory.png")

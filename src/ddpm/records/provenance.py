@@ -121,20 +121,20 @@ class Provenance(Record):
             raise InputError("missing", f"{path} has no record of how it was made; use a PNG written by `ddpm sample`")
         return cls.from_json(record, f"the record in {path}")
 
-    def find_run(self, picture: Path) -> Path:
-        """Find the run's folder: the recorded one, or a parent folder of the picture.
+    def find_runs(self, picture: Path) -> list[Path]:
+        """Find folders that may be the run's: the recorded one, and those that the picture is in.
 
         Raises:
-            InputError: it is neither.
+            InputError: none of them is a run.
         """
-        given = Path(self.run)
-        above = [p for p in picture.absolute().parents if RunFolder(p).config_file.exists()]
-        for folder in (given, *above):
-            if folder.is_dir():
-                return folder
-        raise InputError(
-            "missing", f"run {self.run}, which made {picture}, was not found; run this from the folder that contains it"
-        )
+        folders = [Path(self.run), *picture.absolute().parents]
+        found = [folder for folder in folders if RunFolder.of(folder) is not None]
+        if not found:
+            raise InputError(
+                "missing",
+                f"run {self.run}, which made {picture}, was not found; run this from the folder that contains it",
+            )
+        return found
 
 
 def _flags(how: SamplingConfig, *, guided: bool) -> dict[str, Any]:
@@ -167,9 +167,10 @@ def save(image: Image.Image, path: Path) -> None:
 
 
 def saved(path: Path) -> bool:
-    """Whether :func:`save` wrote a file."""
+    """Whether ddpm wrote a file: :func:`save` a PNG, or a GIF that says so."""
     try:
         found = info(path)
     except (OSError, BadImage):
         return False
-    return KEY in found or found.get(MADE_BY[0]) == MADE_BY[1]
+    key, name = MADE_BY
+    return KEY in found or found.get(key) == name or found.get("comment") == name.encode()

@@ -36,6 +36,7 @@ def schedule(what: Sequence[str]) -> "Figure":
         elif Path(one).exists():
             run = read(Path(one))
             name = run.config.diffusion.schedule if len(what) == 1 else run.name
+            name = one if name in made else name
             made[name] = build.build_schedule(run.config.diffusion)
             grid = build.build_grid(run.config.sampling, made[name]) if len(what) == 1 else []
         else:

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 from ddpm.core import Level
 from ddpm.engine.trajectory import Stage, spread
 from ddpm.images.pixels import Pixels
-from ddpm.images.sheets import beside, factor, opaque, picture, png, sheet
+from ddpm.images.sheets import beside, factor, opaque, picture, sheet
+from ddpm.records.provenance import MADE_BY
 from ddpm.report.canvas import DPI, FAINT, style
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def to_and_fro(images: Sequence[Image.Image]) -> bytes:
 
 def _gif(frames: Sequence[Image.Image], duration: int | list[int]) -> bytes:
     file = BytesIO()
-    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0)
+    made_by = MADE_BY[1].encode()
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=duration, loop=0, comment=made_by)
     return file.getvalue()
 
 
@@ -105,7 +107,7 @@ def _frame(page: Image.Image) -> Image.Image:
     return _enlarged(page.quantize(256), TALL)
 
 
-def strip(stages: Sequence[Stage], i: int) -> bytes:
+def strip(stages: Sequence[Stage], i: int) -> Image.Image:
     """Draw image i at evenly spread stages: x above, the expected x0 below, with the timestep and the SNR."""
     chosen = [stages[k] for k in spread(len(stages) - 1, COLUMNS)]
     rows = [[_enlarged(_shown(images[i]), STRIP) for images in (stage.x, stage.x0)] for stage in chosen]
@@ -123,7 +125,7 @@ def strip(stages: Sequence[Stage], i: int) -> bytes:
             draw.text((left + wide / 2, 10 + 16 * line), text, FAINT, font, anchor="mm")
         for row, image in enumerate(pair):
             page.paste(image, (left, CAPTION + row * (high + GAP)))
-    return png(page)
+    return page
 
 
 def _shown(image: Pixels) -> Image.Image:
