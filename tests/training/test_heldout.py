@@ -47,7 +47,7 @@ def test_the_same_numbers_for_the_same_weights(
 
 def test_a_few_images_at_a_time(make_model: Callable[[], Model], objective: Denoising, dataset: Dataset) -> None:
     model, seen = make_model(), list[int]()
-    model.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    model.net.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
     whole = HeldOut(dataset, objective, seed=0, limit=20).losses(model, CPU)
     assert max(seen) == 20
     seen.clear()

@@ -30,8 +30,8 @@ def parted(model: Model) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     outer = {*getattr(model.net, "outer", ())}
 
     def inner(name: str) -> bool:
-        module, *_, own = name.split(".")
-        return not {module, own} & outer
+        parts = name.split(".")
+        return not {parts[0], parts[-1]} & outer
 
     hidden = [p for name, p in model.net.named_parameters() if p.ndim >= 2 and inner(name)]
     matrices = set(hidden)
