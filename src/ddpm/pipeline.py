@@ -179,7 +179,9 @@ def train(
     """
     _check_device(device)
     if not isinstance(data, str | Path | Dataset):
-        raise InputError("invalid", f"data is of type {type(data).__name__}; use a path, or ddpm.Dataset.of(images)")
+        raise InputError(
+            "invalid", f"data cannot be of type {type(data).__name__}; use a path, or ddpm.Dataset.of(images)"
+        )
     keep_freed_memory()
     images = data if isinstance(data, Dataset) else str(data)
     given = flags(plain(budget), plain({"recipe": recipe, **config}))

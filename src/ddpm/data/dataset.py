@@ -186,7 +186,7 @@ class Dataset:
         """Read the images at these indices, each that cannot be used replaced by the next.
 
         Returns:
-            The values (b, …), and the indices that they are of.
+            The values (b, …), and their indices.
 
         Raises:
             InputError: if many in a row cannot be used.
