@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -94,6 +95,8 @@ def serve(
         except KeyboardInterrupt:
             if server.worker.is_alive():  # in a long step, around which Python cannot end without aborting
                 peers.say("interrupted")
+                sys.stdout.flush()
+                sys.stderr.flush()
                 os._exit(128 + signal.SIGINT)
             raise
 
